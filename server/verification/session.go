@@ -1,0 +1,60 @@
+package verification
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// StartSession is what a provider needs to open a hosted page.
+type StartSession struct {
+	// VerificationID is our id; providers that echo a reference get it.
+	VerificationID uuid.UUID
+	Product        string
+	// HostedURL is the flow's stable page, if it has one; no call is made then.
+	HostedURL string
+	// ReturnURL and FailureReturnURL are legs of the gateway itself, never the
+	// app's; empty when the app wants the person to stay on the result page.
+	ReturnURL        string
+	FailureReturnURL string
+	// ExpireTime is when the page should stop working.
+	ExpireTime time.Time
+	// Now is the start's clock reading.
+	Now            time.Time
+	PageTitle      string
+	SuccessMessage string
+	FailureMessage string
+}
+
+// Session is what the provider answered.
+type Session struct {
+	HostedURL string
+	// Refs are the provider refs that are known from now on; a webhook that
+	// carries one is an exact match.
+	Refs []string
+	// ExpireTime is when the provider's page stops working; zero if it did not
+	// say. The gateway's own time never exceeds it.
+	ExpireTime time.Time
+}
+
+// Provider is what the Service needs of a provider's adapter.
+type Provider interface {
+	// Start opens a hosted page. Its errors are *Error.
+	Start(ctx context.Context, r StartSession) (Session, error)
+}
+
+// Catalog is the configuration in force. It is asked anew for each call, so a
+// reload takes effect at once.
+type Catalog interface {
+	// Flow returns a flow of the scope.
+	Flow(scope Scope, name string) (*Flow, bool)
+	// Provider returns the adapter of a connection.
+	Provider(connection string) (Provider, bool)
+}
+
+// Waker is told after each commit that a verification changed. It is a hint: it
+// never carries the truth.
+type Waker interface {
+	Wake(id uuid.UUID, version int64)
+}

@@ -1,0 +1,123 @@
+package verification
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Store keeps the rows. Its errors are *Error: KindNotFound, KindUnavailable
+// when the database cannot be reached, KindInternal otherwise.
+type Store interface {
+	// InTx runs fn in one transaction. fn must be pure but for its Tx: it runs
+	// again when the database asks for a retry.
+	InTx(ctx context.Context, fn func(Tx) error) error
+
+	// Get returns a verification of the scope.
+	Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
+	// GetByReference returns the newest verification with the reference.
+	GetByReference(ctx context.Context, scope Scope, reference string) (*Verification, error)
+	// List returns up to limit verifications, newest first.
+	List(ctx context.Context, q ListQuery) ([]*Verification, error)
+	// Overdue returns ids of open verifications whose time is over.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]uuid.UUID, error)
+	// Unstarted returns ids of verifications that were created before the given
+	// time and whose provider never confirmed.
+	Unstarted(ctx context.Context, before time.Time, limit int) ([]uuid.UUID, error)
+	// ParkedRecently returns parked deliveries that arrived since the given
+	// time or whose refs have been bound meanwhile.
+	ParkedRecently(ctx context.Context, since time.Time, limit int) ([]uuid.UUID, error)
+	// FreeLanes releases lanes whose holder is over and whose grace period
+	// ended.
+	FreeLanes(ctx context.Context, now time.Time) error
+}
+
+// Tx is one transaction on the rows.
+type Tx interface {
+	// Create inserts a verification with its first transition. ErrLaneTaken if
+	// its lane has a holder.
+	Create(ctx context.Context, v *Verification, t *Transition) error
+	// Lock returns a verification and keeps others from changing it.
+	Lock(ctx context.Context, id uuid.UUID) (*Verification, error)
+	// LockByNonce does the same by the hash of the return leg's nonce.
+	LockByNonce(ctx context.Context, hash []byte) (*Verification, error)
+	// Save writes a locked verification; t is recorded with it unless nil.
+	Save(ctx context.Context, v *Verification, t *Transition) error
+
+	// ClaimIdempotency ties a key to a verification, or returns the one that it
+	// is tied to with the hash of its request.
+	ClaimIdempotency(ctx context.Context, scope Scope, key string, hash []byte, id uuid.UUID, now time.Time) (Claim, error)
+	// ReleaseIdempotency forgets the key of a verification that never started.
+	ReleaseIdempotency(ctx context.Context, id uuid.UUID) error
+
+	// FindRefs returns what is known of the refs on a connection.
+	FindRefs(ctx context.Context, connection string, refs []string) ([]BoundRef, error)
+	// BindRef ties a ref to a verification; the first binding of a ref stays.
+	BindRef(ctx context.Context, ref BoundRef) error
+	// AddHint records that a returning person claimed a ref.
+	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
+	// Hinted returns up to two verifications whose person claimed the ref.
+	Hinted(ctx context.Context, connection, ref string) ([]uuid.UUID, error)
+	// Candidates returns up to two verifications that a webhook without a key
+	// might have been about when it arrived, those that returned within the
+	// window first.
+	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
+
+	// KeepDelivery stores a delivery under its dedupe key; it reports false,
+	// and stores it as a duplicate, when the key was seen before.
+	KeepDelivery(ctx context.Context, d *Delivery) (fresh bool, err error)
+	// LockParked returns a parked delivery; ErrNotFound if it is not parked any
+	// more or somebody else is at it.
+	LockParked(ctx context.Context, id uuid.UUID) (*Delivery, error)
+	// ParkedFor returns ids of parked deliveries that could be about v: by its
+	// refs, or by product within the window around its return.
+	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
+	// ParkedTwins counts the parked deliveries of a connection and product that
+	// arrived within the window around at.
+	ParkedTwins(ctx context.Context, connection, product string, at time.Time, window time.Duration) (int, error)
+	// SettleDelivery records what applying a delivery did.
+	SettleDelivery(ctx context.Context, d *Delivery, now time.Time) error
+}
+
+// Claim is what ClaimIdempotency found.
+type Claim struct {
+	// Fresh: the key is now tied to the given verification.
+	Fresh bool
+	// VerificationID and RequestHash are the earlier ones, unless Fresh.
+	VerificationID uuid.UUID
+	RequestHash    []byte
+}
+
+// CandidateQuery asks which verifications a webhook without a key might be
+// about.
+type CandidateQuery struct {
+	Connection string
+	Product    string
+	// At is when the webhook arrived.
+	At time.Time
+	// Window is how far a return may lie from At.
+	Window time.Duration
+}
+
+// Candidate is one possible verification.
+type Candidate struct {
+	ID uuid.UUID
+	// Returned: its person came back within the window.
+	Returned bool
+}
+
+// ListQuery selects verifications of one scope.
+type ListQuery struct {
+	Scope   Scope
+	States  []State
+	Flow    string
+	Subject string
+	// From and Until bound the creation time; zero means unbounded.
+	From  time.Time
+	Until time.Time
+	// Before is the id after which the page starts, going back in time; zero
+	// for the first page.
+	Before uuid.UUID
+	Limit  int
+}
