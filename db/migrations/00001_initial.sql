@@ -111,7 +111,7 @@ CREATE TABLE delivery (
     product         text        NOT NULL DEFAULT '',
     -- Every ref in the payload that may name a verification.
     keys            text[]      NOT NULL DEFAULT '{}',
-    ref             text        NOT NULL DEFAULT '',
+    refs            text[]      NOT NULL DEFAULT '{}',
     named_id        text        NOT NULL DEFAULT '',
     reason_codes    text[]      NOT NULL DEFAULT '{}',
     provider_time   timestamptz,

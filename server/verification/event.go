@@ -1,6 +1,9 @@
 package verification
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EventKind says what happened, in our words and in the past tense.
 type EventKind string
@@ -58,15 +61,17 @@ type Event struct {
 
 	// VerificationID is our own id, echoed in the payload; empty if absent.
 	VerificationID string
-	// Keys are session keys that were known since Start (a hosted token), as
-	// the adapter writes provider refs.
+	// Keys are provider refs that were known since Start, such as a hosted
+	// token. One that nobody knows is never overruled by a guess.
 	Keys []string
-	// Ref is the provider's own id for this verification, as the adapter writes
-	// provider refs; empty if absent.
-	Ref string
+	// Refs are the provider's own ids for this verification; they may be new.
+	Refs []string
 	// Product is the provider's product, which must be the flow's.
 	Product string
 }
+
+// allRefs are all provider refs that the payload names.
+func (e *Event) allRefs() []string { return slices.Concat(e.Keys, e.Refs) }
 
 // Source says who caused a transition.
 type Source string

@@ -49,6 +49,9 @@ type Provider interface {
 type Catalog interface {
 	// Flow returns a flow of the scope.
 	Flow(scope Scope, name string) (*Flow, bool)
+	// FlowFor returns a flow of a connection and product; where several share
+	// them, the one with the widest return window.
+	FlowFor(connection, product string) (*Flow, bool)
 	// Provider returns the adapter of a connection.
 	Provider(connection string) (Provider, bool)
 }

@@ -49,7 +49,8 @@ type Tx interface {
 	// is tied to with the hash of its request.
 	ClaimIdempotency(ctx context.Context, scope Scope, key string, hash []byte, id uuid.UUID, now time.Time) (Claim, error)
 	// ReleaseIdempotency forgets the key of a verification that never started.
-	ReleaseIdempotency(ctx context.Context, id uuid.UUID) error
+	// ReleaseIdempotency forgets the key of a verification that never started.
+	ReleaseIdempotency(ctx context.Context, v *Verification) error
 
 	// FindRefs returns what is known of the refs on a connection.
 	FindRefs(ctx context.Context, connection string, refs []string) ([]BoundRef, error)
@@ -57,26 +58,29 @@ type Tx interface {
 	BindRef(ctx context.Context, ref BoundRef) error
 	// AddHint records that a returning person claimed a ref.
 	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
-	// Hinted returns up to two verifications whose person claimed the ref.
-	Hinted(ctx context.Context, connection, ref string) ([]uuid.UUID, error)
+	// Hinted returns up to two verifications whose person claimed one of the
+	// refs.
+	Hinted(ctx context.Context, connection string, refs []string) ([]uuid.UUID, error)
 	// Candidates returns up to two verifications that a webhook without a key
 	// might have been about when it arrived, those that returned within the
 	// window first.
 	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
 
-	// KeepDelivery stores a delivery under its dedupe key; it reports false,
-	// and stores it as a duplicate, when the key was seen before.
-	KeepDelivery(ctx context.Context, d *Delivery) (fresh bool, err error)
+	// MarkSeen remembers a delivery's dedupe key; it reports false when the
+	// connection had it before.
+	MarkSeen(ctx context.Context, d *Delivery) (fresh bool, err error)
+	// InsertDelivery stores a delivery with what it did.
+	InsertDelivery(ctx context.Context, d *Delivery, now time.Time) error
 	// LockParked returns a parked delivery; ErrNotFound if it is not parked any
 	// more or somebody else is at it.
 	LockParked(ctx context.Context, id uuid.UUID) (*Delivery, error)
 	// ParkedFor returns ids of parked deliveries that could be about v: by its
 	// refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
-	// ParkedTwins counts the parked deliveries of a connection and product that
-	// arrived within the window around at.
-	ParkedTwins(ctx context.Context, connection, product string, at time.Time, window time.Duration) (int, error)
-	// SettleDelivery records what applying a delivery did.
+	// HasParkedTwin reports whether another parked delivery of the same
+	// connection and product arrived within the window around d.
+	HasParkedTwin(ctx context.Context, d *Delivery, window time.Duration) (bool, error)
+	// SettleDelivery records what applying a parked delivery did.
 	SettleDelivery(ctx context.Context, d *Delivery, now time.Time) error
 }
 

@@ -1,0 +1,64 @@
+-- name: SeenInsert :execrows
+INSERT INTO seen (connection, dedupe_key, delivery_id, create_time)
+VALUES (@connection, @dedupe_key, @delivery_id, @create_time)
+ON CONFLICT (connection, dedupe_key) DO NOTHING;
+
+-- name: DeliveryInsert :exec
+INSERT INTO delivery (
+    id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event,
+    event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
+) VALUES (
+    @id, @project, @environment, @connection, @receive_time, @headers, @body, @dedupe_key, @provider_event,
+    @event, @product, @keys, @refs, @named_id, @reason_codes, @provider_time, @effect, @verification_id, @apply_time
+);
+
+-- name: DeliveryLockIfParked :one
+SELECT * FROM delivery WHERE id = @id AND effect = 'unmatched' FOR UPDATE SKIP LOCKED;
+
+-- name: DeliverySettleIfParked :execrows
+UPDATE delivery SET effect = @effect, verification_id = @verification_id, apply_time = @apply_time
+WHERE id = @id AND effect = 'unmatched';
+
+-- name: DeliveryParkedFor :many
+-- What may have been waiting for one verification: its refs, its id, or its
+-- person's return.
+SELECT d.id FROM delivery d
+WHERE d.effect = 'unmatched' AND d.connection = @connection
+  AND ((d.product = @product
+        AND d.receive_time >= @window_from AND d.receive_time <= @window_until)
+    OR d.named_id = @named_id
+    OR EXISTS (SELECT 1 FROM provider_ref r
+               WHERE r.verification_id = @verification_id AND r.connection = d.connection
+                 AND (r.ref = ANY (d.keys) OR r.ref = ANY (d.refs)))
+    OR EXISTS (SELECT 1 FROM return_hint h
+               WHERE h.verification_id = @verification_id AND h.connection = d.connection
+                 AND h.ref = ANY (d.refs)))
+ORDER BY d.receive_time
+LIMIT 100;
+
+-- name: DeliveryParkedRecently :many
+-- Parked deliveries for which something changed: a ref was bound or claimed, or
+-- somebody returned near them.
+SELECT d.id FROM delivery d
+WHERE d.effect = 'unmatched' AND d.receive_time >= @since
+  AND (EXISTS (SELECT 1 FROM provider_ref r
+               WHERE r.connection = d.connection AND (r.ref = ANY (d.keys) OR r.ref = ANY (d.refs)))
+    OR EXISTS (SELECT 1 FROM return_hint h
+               WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
+    OR EXISTS (SELECT 1 FROM verification v
+               WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
+                 AND v.grace_until > d.receive_time
+                 AND v.return_time >= d.receive_time - interval '10 minutes'
+                 AND v.return_time <= d.receive_time + interval '10 minutes'))
+ORDER BY d.receive_time
+LIMIT @row_limit;
+
+-- name: DeliveryHasParkedTwin :one
+SELECT EXISTS (
+    SELECT 1 FROM delivery
+    WHERE effect = 'unmatched' AND connection = @connection AND product = @product AND id <> @id
+      AND receive_time >= @window_from AND receive_time <= @window_until
+) AS twin;
+
+-- name: DeliveryGet :one
+SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;

@@ -1,0 +1,89 @@
+-- name: VerificationInsert :exec
+INSERT INTO verification (
+    id, project, environment, flow, connection, product, subject, reference, metadata,
+    state, version, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url,
+    nonce_hash, lane, create_time, update_time, expire_time, grace_until
+) VALUES (
+    @id, @project, @environment, @flow, @connection, @product, @subject, @reference, @metadata,
+    @state, @version, @hosted_url, @redirect_url, @failure_redirect_url, @callback_url, @events_callback_url,
+    @nonce_hash, @lane, @create_time, @update_time, @expire_time, @grace_until
+);
+
+-- name: VerificationGet :one
+SELECT * FROM verification
+WHERE id = @id AND project = @project AND environment = @environment;
+
+-- name: VerificationGetByReference :one
+SELECT * FROM verification
+WHERE project = @project AND environment = @environment AND reference = @reference AND reference <> ''
+ORDER BY id DESC
+LIMIT 1;
+
+-- name: VerificationLock :one
+SELECT * FROM verification WHERE id = @id FOR UPDATE;
+
+-- name: VerificationLockByNonce :one
+SELECT * FROM verification WHERE nonce_hash = @nonce_hash FOR UPDATE;
+
+-- name: VerificationUpdateIfVersion :execrows
+-- The guard is in the WHERE clause: a version moves forward by one or stays.
+UPDATE verification SET
+    state = @state, version = @version, reason_codes = @reason_codes, match = @match,
+    hosted_url = @hosted_url, lane = @lane,
+    update_time = @update_time, expire_time = @expire_time, grace_until = @grace_until,
+    return_time = @return_time, bind_time = @bind_time, final_time = @final_time
+WHERE id = @id AND version = @old_version;
+
+-- name: VerificationList :many
+SELECT * FROM verification
+WHERE project = @project AND environment = @environment
+  AND (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
+  AND (@flow::text = '' OR flow = @flow::text)
+  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
+  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: VerificationListBySubject :many
+SELECT * FROM verification
+WHERE project = @project AND environment = @environment AND subject = @subject
+  AND (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
+  AND (@flow::text = '' OR flow = @flow::text)
+  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
+  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: VerificationOverdue :many
+SELECT id FROM verification
+WHERE state IN ('created', 'pending', 'processing', 'in_review') AND expire_time <= @now
+ORDER BY expire_time
+LIMIT @row_limit;
+
+-- name: VerificationUnstarted :many
+SELECT id FROM verification
+WHERE state = 'created' AND create_time < @before
+ORDER BY create_time
+LIMIT @row_limit;
+
+-- name: VerificationFreeLanes :exec
+-- Lanes of expired and canceled verifications stay taken while their page may
+-- still be finished.
+UPDATE verification SET lane = NULL
+WHERE lane IS NOT NULL AND state IN ('expired', 'canceled') AND grace_until <= @now;
+
+-- name: VerificationCandidates :many
+-- Whoever a webhook without a key might have been about when it arrived:
+-- neither decided nor bound before that moment. Expired and canceled ones count
+-- while their page may still be finished.
+SELECT id,
+       coalesce(return_time >= @window_from AND return_time <= @window_until, false)::bool AS returned
+FROM verification
+WHERE connection = @connection AND product = @product
+  AND grace_until > @at
+  AND (bind_time IS NULL OR bind_time >= @at)
+  AND (final_time IS NULL OR final_time >= @at OR state IN ('expired', 'canceled'))
+ORDER BY returned DESC, id
+LIMIT 2;

@@ -1,0 +1,153 @@
+// Package store keeps the domain's rows in Postgres, over the queries that sqlc
+// generates from db/queries into gen/sqlc.
+//
+// It owns connections, transactions, and the translation of rows and database
+// errors into the domain's words; no pgx type and no database text leaves it.
+// It decides nothing: which row may change, and how, is the business of package
+// verification. It must not import rpc, webhook, watch or an adapter.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// Store is the database of one gateway. It is safe for concurrent use.
+type Store struct {
+	pool    *pgxpool.Pool
+	queries *sqlc.Queries
+}
+
+var _ verification.Store = (*Store)(nil)
+
+const (
+	// maxTries is how often a transaction runs when the database asks for it.
+	maxTries = 4
+	// connectTimeout bounds one connection attempt.
+	connectTimeout = 5 * time.Second
+)
+
+// sessionLimits keep one stuck statement from holding rows or vacuum for ever.
+func sessionLimits() map[string]string {
+	return map[string]string{
+		"application_name":                    "verigate",
+		"timezone":                            "UTC",
+		"statement_timeout":                   "5000",
+		"lock_timeout":                        "3000",
+		"idle_in_transaction_session_timeout": "10000",
+	}
+}
+
+// Open connects lazily: it fails on a bad DSN only. Ping tells whether the
+// database answers.
+func Open(ctx context.Context, dsn secret.Value) (*Store, error) {
+	config, err := pgxpool.ParseConfig(dsn.Reveal())
+	if err != nil {
+		// pgx's own text may repeat parts of the DSN.
+		return nil, errors.New("database_url: not a valid Postgres URL; write postgres://user:password@host:5432/name")
+	}
+	for key, value := range sessionLimits() {
+		if _, set := config.ConnConfig.RuntimeParams[key]; !set {
+			config.ConnConfig.RuntimeParams[key] = value
+		}
+	}
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database pool: %w", err)
+	}
+	return &Store{pool: pool, queries: sqlc.New()}, nil
+}
+
+// Close waits for borrowed connections and closes the pool.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping reports whether the database answers: nil or KindUnavailable.
+func (s *Store) Ping(ctx context.Context) error {
+	return translate(s.pool.Ping(ctx))
+}
+
+// InTx runs fn in one transaction and commits it when fn returns nil. It runs
+// fn again when the database reports a deadlock or a serialization failure.
+func (s *Store) InTx(ctx context.Context, fn func(verification.Tx) error) error {
+	var err error
+	for range maxTries {
+		err = pgx.BeginFunc(ctx, s.pool, func(ptx pgx.Tx) error {
+			return fn(&tx{queries: s.queries, db: ptx})
+		})
+		if !isRace(err) {
+			break
+		}
+	}
+	return translate(err)
+}
+
+// Postgres error codes, from its manual's appendix A.
+const (
+	codeUniqueViolation      = "23505"
+	codeSerializationFailure = "40001"
+	codeDeadlockDetected     = "40P01"
+	codeLockNotAvailable     = "55P03"
+	codeQueryCanceled        = "57014"
+	codeTooManyConnections   = "53300"
+	// classOperatorIntervention covers a server that shuts down or starts up.
+	classOperatorIntervention = "57"
+	classConnection           = "08"
+)
+
+func isRace(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == codeSerializationFailure || pgErr.Code == codeDeadlockDetected)
+}
+
+func isUnique(err error, constraint string) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == codeUniqueViolation && pgErr.ConstraintName == constraint
+}
+
+// translate turns any error into a *verification.Error, keeping those that are
+// one, and the caller's own cancellation.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*verification.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return verification.ErrNotFound
+	}
+	if isRace(err) {
+		return verification.NewError(verification.KindRaced, "RACED", "others changed the same verification; retry").WithCause(err)
+	}
+	if isDown(err) {
+		return verification.NewError(verification.KindUnavailable, "DATABASE_UNAVAILABLE", "the gateway cannot reach its database; retry").WithCause(err)
+	}
+	return verification.NewError(verification.KindInternal, "INTERNAL", "internal error").WithCause(err)
+}
+
+func isDown(err error) bool {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case pgErr.Code == codeTooManyConnections, pgErr.Code == codeLockNotAvailable, pgErr.Code == codeQueryCanceled:
+			return true
+		}
+		class := pgErr.Code[:2]
+		return class == classOperatorIntervention || class == classConnection
+	}
+	// No answer from the server at all: the connection broke or never was.
+	return true
+}

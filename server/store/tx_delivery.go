@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/verification"
+)
+
+func (t *tx) MarkSeen(ctx context.Context, d *verification.Delivery) (bool, error) {
+	inserted, err := t.queries.SeenInsert(ctx, t.db, sqlc.SeenInsertParams{
+		Connection: d.Connection, DedupeKey: d.DedupeKey, DeliveryID: d.ID, CreateTime: d.ReceiveTime,
+	})
+	return inserted == 1, err
+}
+
+func (t *tx) InsertDelivery(ctx context.Context, d *verification.Delivery, now time.Time) error {
+	params, err := deliveryParams(d, now)
+	if err != nil {
+		return err
+	}
+	return t.queries.DeliveryInsert(ctx, t.db, params)
+}
+
+func (t *tx) LockParked(ctx context.Context, id uuid.UUID) (*verification.Delivery, error) {
+	row, err := t.queries.DeliveryLockIfParked(ctx, t.db, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, verification.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return toDelivery(row)
+}
+
+func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window time.Duration) ([]uuid.UUID, error) {
+	params := sqlc.DeliveryParkedForParams{
+		Connection: v.Connection, Product: v.Product, NamedID: v.ID.String(), VerificationID: v.ID,
+	}
+	// Without a return the window is empty: it ends before it begins.
+	params.WindowFrom = v.CreateTime
+	params.WindowUntil = v.CreateTime.Add(-time.Second)
+	if !v.ReturnTime.IsZero() {
+		params.WindowFrom, params.WindowUntil = v.ReturnTime.Add(-window), v.ReturnTime.Add(window)
+	}
+	return t.queries.DeliveryParkedFor(ctx, t.db, params)
+}
+
+func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, window time.Duration) (bool, error) {
+	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
+		Connection: d.Connection, Product: d.Event.Product, ID: d.ID,
+		WindowFrom: d.ReceiveTime.Add(-window), WindowUntil: d.ReceiveTime.Add(window),
+	})
+}
+
+func (t *tx) SettleDelivery(ctx context.Context, d *verification.Delivery, now time.Time) error {
+	_, err := t.queries.DeliverySettleIfParked(ctx, t.db, sqlc.DeliverySettleIfParkedParams{
+		ID: d.ID, Effect: string(d.Effect), VerificationID: nullableID(d.VerificationID), ApplyTime: &now,
+	})
+	return err
+}

@@ -1,0 +1,142 @@
+package verification
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// Deliver keeps an authenticated delivery and applies what it says, in one
+// transaction. After a nil error the delivery is never lost. The returned
+// effect says what it did; an error means that nothing was stored and the
+// provider should send it again.
+func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
+	decoded := d.Effect
+	var rung Rung
+	err := s.change(ctx, func(tx Tx) (*Verification, error) {
+		d.Effect, d.VerificationID, rung = decoded, uuid.Nil, NoRung
+		fresh, err := tx.MarkSeen(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		var v *Verification
+		switch {
+		case !fresh:
+			d.Effect = Duplicate
+		case d.Effect == "":
+			if v, rung, err = s.settle(ctx, tx, d, false); err != nil {
+				return nil, err
+			}
+		}
+		return v, tx.InsertDelivery(ctx, d, s.now())
+	})
+	if err != nil {
+		return "", err
+	}
+	s.report(ctx, d, rung)
+	return d.Effect, nil
+}
+
+func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {
+	s.meter.Applied(d.Event.Kind, SourceProvider, d.Effect, rung)
+	if d.Effect == Unmatched {
+		s.meter.Parked(d.Connection)
+	}
+	s.log.InfoContext(ctx, "delivery settled", "connection", d.Connection, "delivery_id", d.ID,
+		"effect", d.Effect, "rung", rung, "verification_id", d.VerificationID)
+}
+
+// settle climbs the ladder for a delivery and applies its event; it sets the
+// delivery's effect but does not store it.
+func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (*Verification, Rung, error) {
+	d.Effect, d.VerificationID = Unmatched, uuid.Nil
+	f, ok, err := s.climb(ctx, tx, d, parked)
+	if err != nil || !ok {
+		return nil, NoRung, err
+	}
+	v, err := tx.Lock(ctx, f.id)
+	if KindOf(err) == KindNotFound {
+		return nil, NoRung, nil
+	}
+	if err != nil || !s.accepts(v, d, f) {
+		return nil, NoRung, err
+	}
+	return v, f.rung, s.apply(ctx, tx, v, d, f)
+}
+
+// apply binds what the payload named to v and moves its state.
+func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery, f found) error {
+	now := s.now()
+	for _, ref := range d.Event.allRefs() {
+		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: f.match, CreateTime: now}
+		if err := tx.BindRef(ctx, bound); err != nil {
+			return err
+		}
+	}
+	firstBinding := v.BindTime.IsZero()
+	if firstBinding {
+		v.BindTime = now
+	}
+	effect, err := s.move(ctx, tx, v, change{
+		event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, delivery: d.ID,
+	})
+	if err != nil {
+		return err
+	}
+	d.Effect, d.VerificationID = effect, v.ID
+	if effect != Applied && firstBinding {
+		return tx.Save(ctx, v, nil)
+	}
+	return nil
+}
+
+// retryParked looks again at deliveries that may have been waiting for what
+// just happened to v. Its failure costs a moment: the sweep does the same.
+func (s *Service) retryParked(ctx context.Context, v *Verification) {
+	var waiting []uuid.UUID
+	err := s.store.InTx(ctx, func(tx Tx) error {
+		var err error
+		waiting, err = tx.ParkedFor(ctx, v, s.flowWindow(v))
+		return err
+	})
+	if err == nil {
+		err = s.retryAll(ctx, waiting)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "could not look at parked deliveries; the sweep will", "verification_id", v.ID, "error", err)
+	}
+}
+
+func (s *Service) retryAll(ctx context.Context, ids []uuid.UUID) error {
+	for _, id := range ids {
+		if err := s.retryOne(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) retryOne(ctx context.Context, id uuid.UUID) error {
+	var d *Delivery
+	var rung Rung
+	err := s.change(ctx, func(tx Tx) (*Verification, error) {
+		var err error
+		d, err = tx.LockParked(ctx, id)
+		if KindOf(err) == KindNotFound {
+			d = nil // somebody else settled it, or is at it
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var v *Verification
+		if v, rung, err = s.settle(ctx, tx, d, true); err != nil || d.Effect == Unmatched {
+			return nil, err
+		}
+		return v, tx.SettleDelivery(ctx, d, s.now())
+	})
+	if err == nil && d != nil && d.Effect != Unmatched {
+		s.report(ctx, d, rung)
+	}
+	return err
+}

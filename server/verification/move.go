@@ -1,0 +1,66 @@
+package verification
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// change is an event on its way into a row, with everything that the
+// transition will remember of it.
+type change struct {
+	event    Event
+	source   Source
+	rung     Rung
+	match    Match
+	reason   string
+	delivery uuid.UUID
+}
+
+// move is the one place where a state changes. v is locked by tx; it is
+// updated in place and saved, with its transition, if the event applies.
+func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (Effect, error) {
+	now := s.now()
+	next, effect := Next(v.State, c.event.Kind, v.inGrace(now))
+	if effect != Applied {
+		return effect, nil
+	}
+	from := v.State
+	v.enter(next, c, now)
+	return Applied, tx.Save(ctx, v, &Transition{
+		VerificationID: v.ID, Version: v.Version, Scope: v.Scope,
+		From: from, To: next, Event: c.event.Kind, Source: c.source,
+		Rung: c.rung, Match: c.match, ReasonCodes: v.ReasonCodes, Reason: c.reason,
+		DeliveryID: c.delivery, CreateTime: now,
+	})
+}
+
+// enter sets every column that depends on the state, together.
+func (v *Verification) enter(next State, c change, now time.Time) {
+	v.State = next
+	v.Version++
+	v.ReasonCodes = c.event.ReasonCodes
+	v.UpdateTime = now
+	if c.match != NoMatch && v.Match != Bound {
+		v.Match = weakest(v.Match, c.match)
+	}
+	v.FinalTime = time.Time{}
+	if next.Terminal() {
+		v.FinalTime = now
+	}
+	// An expired or canceled page may still be finished by the person, so its
+	// lane stays taken until the grace period ends.
+	if next == Approved || next == Declined || next == Failed {
+		v.Lane = ""
+	}
+}
+
+// weakest keeps the doubt: once a match was inferred, a later event that found
+// the verification by that very binding does not make it exact.
+func weakest(have, found Match) Match {
+	if have == Inferred {
+		return Inferred
+	}
+	return found
+}

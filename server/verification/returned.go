@@ -1,0 +1,74 @@
+package verification
+
+import (
+	"context"
+	"time"
+)
+
+// Return is what a person brought back through a return leg.
+type Return struct {
+	// Nonce is the unguessable part of the leg's URL.
+	Nonce string
+	// Failure tells which of the two legs it was: where to send the person, and
+	// nothing else.
+	Failure bool
+	// Ref is a provider ref that the provider appended; empty if none. It is
+	// under the person's control.
+	Ref string
+}
+
+// Returned notes that a person came back and says where to send it: the app's
+// own redirect URL. It is a hint and a convenience, never proof; no path leads
+// from it to Approved. KindNotFound when the nonce is nobody's.
+func (s *Service) Returned(ctx context.Context, r Return) (string, error) {
+	var v *Verification
+	var effect Effect
+	first := false
+	err := s.change(ctx, func(tx Tx) (*Verification, error) {
+		var err error
+		v, err = tx.LockByNonce(ctx, HashNonce(r.Nonce))
+		if err != nil {
+			return nil, err
+		}
+		// Only the first return counts: a link opened again next week must not
+		// look like a person who finished just now.
+		first = v.ReturnTime.IsZero() && couldBe(v, s.now())
+		if !first {
+			return nil, nil
+		}
+		effect, err = s.noteReturn(ctx, tx, v, r.Ref)
+		return v, err
+	})
+	if err != nil {
+		return "", err
+	}
+	if first {
+		s.meter.Applied(PersonReturned, SourceReturn, effect, NoRung)
+		s.retryParked(ctx, v)
+	}
+	if r.Failure {
+		return v.FailureRedirectURL, nil
+	}
+	return v.RedirectURL, nil
+}
+
+func (s *Service) noteReturn(ctx context.Context, tx Tx, v *Verification, ref string) (Effect, error) {
+	v.ReturnTime = s.now()
+	if ref != "" {
+		if err := tx.AddHint(ctx, v.Connection, ref, v.ID, v.ReturnTime); err != nil {
+			return "", err
+		}
+	}
+	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: PersonReturned}, source: SourceReturn})
+	if err != nil || effect == Applied {
+		return effect, err
+	}
+	return effect, tx.Save(ctx, v, nil)
+}
+
+func (s *Service) flowWindow(v *Verification) time.Duration {
+	if flow, ok := s.catalog.Flow(v.Scope, v.Flow); ok {
+		return flow.ReturnWindow
+	}
+	return 0
+}

@@ -1,0 +1,302 @@
+package verification
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// StartRequest is a caller's wish. Field rules that need no configuration were
+// checked at the edge.
+type StartRequest struct {
+	Flow               string
+	Subject            string
+	Reference          string
+	IdempotencyKey     string
+	RedirectURL        string
+	FailureRedirectURL string
+	CallbackURL        string
+	EventsCallbackURL  string
+	// ExpiresIn is zero for the flow's lifetime.
+	ExpiresIn      time.Duration
+	PageTitle      string
+	SuccessMessage string
+	FailureMessage string
+	Metadata       map[string]string
+}
+
+// nonceBytes makes a return leg as hard to guess as a 256-bit key.
+const nonceBytes = 32
+
+// Start opens a verification: row first, then the provider, with no transaction
+// open in between. If the process dies between the two, the sweep or the first
+// webhook finishes the job.
+func (s *Service) Start(ctx context.Context, scope Scope, r StartRequest) (*Verification, error) {
+	flow, ok := s.catalog.Flow(scope, r.Flow)
+	if !ok {
+		return nil, NewError(KindNotFound, "FLOW_NOT_FOUND", "no flow with this name in the key's environment; see `flows` in the configuration")
+	}
+	hash, err := r.contentHash()
+	if err != nil {
+		return nil, err
+	}
+	r = r.withDefaults(flow)
+	if err := r.check(flow); err != nil {
+		return nil, err
+	}
+	v, nonce, err := s.newVerification(scope, flow, r)
+	if err != nil {
+		return nil, err
+	}
+	earlier, err := s.createOnce(ctx, v, r.IdempotencyKey, hash)
+	if err != nil || earlier != nil {
+		return earlier, err
+	}
+	return s.openSession(ctx, v, flow, r, nonce)
+}
+
+// withDefaults lets the request beat the flow, field by field.
+func (r StartRequest) withDefaults(f *Flow) StartRequest {
+	pick := func(field *string, fallback string) {
+		if *field == "" {
+			*field = fallback
+		}
+	}
+	pick(&r.RedirectURL, f.RedirectURL)
+	pick(&r.FailureRedirectURL, f.FailureRedirectURL)
+	pick(&r.CallbackURL, f.CallbackURL)
+	pick(&r.EventsCallbackURL, f.EventsCallbackURL)
+	pick(&r.PageTitle, f.PageTitle)
+	pick(&r.SuccessMessage, f.SuccessMessage)
+	pick(&r.FailureMessage, f.FailureMessage)
+	if r.ExpiresIn == 0 {
+		r.ExpiresIn = f.Lifetime
+	}
+	return r
+}
+
+func (r *StartRequest) check(f *Flow) error {
+	for _, target := range []struct{ field, url string }{
+		{"redirect_url", r.RedirectURL}, {"failure_redirect_url", r.FailureRedirectURL},
+	} {
+		if target.url == "" {
+			continue
+		}
+		if err := CheckRedirect(target.field, target.url, f.AllowedRedirects); err != nil {
+			return err
+		}
+	}
+	for _, target := range []struct{ field, url string }{
+		{"callback_url", r.CallbackURL}, {"events_callback_url", r.EventsCallbackURL},
+	} {
+		if target.url == "" {
+			continue
+		}
+		if err := CheckCallbackURL(target.field, target.url); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) newVerification(scope Scope, f *Flow, r StartRequest) (*Verification, string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, "", NewError(KindInternal, "INTERNAL", "internal error").WithCause(err)
+	}
+	secret := make([]byte, nonceBytes)
+	if _, err := io.ReadFull(s.random, secret); err != nil {
+		return nil, "", NewError(KindInternal, "INTERNAL", "internal error").WithCause(err)
+	}
+	nonce := base64.RawURLEncoding.EncodeToString(secret)
+	now := s.now()
+	expire := now.Add(r.ExpiresIn)
+	return &Verification{
+		ID: id, Scope: scope,
+		Flow: f.Name, Connection: f.Connection, Product: f.Product,
+		Subject: r.Subject, Reference: r.Reference, Metadata: r.Metadata,
+		State: Created, Version: 1,
+		RedirectURL: r.RedirectURL, FailureRedirectURL: r.FailureRedirectURL,
+		CallbackURL: r.CallbackURL, EventsCallbackURL: r.EventsCallbackURL,
+		NonceHash: HashNonce(nonce), Lane: f.Lane(),
+		CreateTime: now, UpdateTime: now, ExpireTime: expire, GraceUntil: expire.Add(f.Grace),
+	}, nonce, nil
+}
+
+// HashNonce is how a return leg's nonce is stored.
+func HashNonce(nonce string) []byte {
+	sum := sha256.Sum256([]byte(nonce))
+	return sum[:]
+}
+
+// createOnce inserts the row, or finds the one that the same idempotency key
+// made before.
+func (s *Service) createOnce(ctx context.Context, v *Verification, key string, hash []byte) (*Verification, error) {
+	var claim Claim
+	err := s.change(ctx, func(tx Tx) (*Verification, error) {
+		claim = Claim{Fresh: true}
+		if key != "" {
+			var err error
+			claim, err = tx.ClaimIdempotency(ctx, v.Scope, key, hash, v.ID, v.CreateTime)
+			if err != nil || !claim.Fresh {
+				return nil, err
+			}
+		}
+		return v, tx.Create(ctx, v, &Transition{
+			VerificationID: v.ID, Version: v.Version, Scope: v.Scope, To: Created,
+			Event: Started, Source: SourceCaller, CreateTime: v.CreateTime,
+		})
+	})
+	if err != nil || claim.Fresh {
+		return nil, err
+	}
+	if !bytes.Equal(claim.RequestHash, hash) {
+		return nil, &Error{
+			Kind: KindConflict, Reason: "IDEMPOTENCY_KEY_REUSED", Field: "idempotency_key",
+			Message: "was used before with other content; use a new key for a new verification",
+		}
+	}
+	earlier, err := s.store.Get(ctx, v.Scope, claim.VerificationID)
+	if err != nil {
+		return nil, err
+	}
+	if earlier.State == Created {
+		return nil, NewError(KindRaced, "START_IN_PROGRESS", "a start with this idempotency_key is still in progress; retry in a moment")
+	}
+	return earlier, nil
+}
+
+// contentHash covers everything that the caller said but the key itself; what
+// the flow adds may change between two tries.
+func (r StartRequest) contentHash() ([]byte, error) {
+	r.IdempotencyKey = ""
+	content, err := json.Marshal(r)
+	if err != nil {
+		return nil, NewError(KindInternal, "INTERNAL", "internal error").WithCause(err)
+	}
+	sum := sha256.Sum256(content)
+	return sum[:], nil
+}
+
+// openSession calls the provider and records what it said.
+func (s *Service) openSession(ctx context.Context, v *Verification, f *Flow, r StartRequest, nonce string) (*Verification, error) {
+	session, err := s.callProvider(ctx, v, f, r, nonce)
+	if err != nil {
+		s.abandon(ctx, v, err)
+		return nil, err
+	}
+	opened := v
+	err = s.change(ctx, func(tx Tx) (*Verification, error) {
+		var err error
+		opened, err = s.recordSession(ctx, tx, v.ID, session)
+		return opened, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.meter.Applied(SessionOpened, SourceGateway, Applied, NoRung)
+	s.retryParked(ctx, opened)
+	return s.store.Get(ctx, opened.Scope, opened.ID)
+}
+
+func (s *Service) callProvider(ctx context.Context, v *Verification, f *Flow, r StartRequest, nonce string) (Session, error) {
+	p, ok := s.catalog.Provider(f.Connection)
+	if !ok {
+		return Session{}, NewError(KindInternal, "INTERNAL", "internal error").WithCause(errors.New("no provider for connection " + f.Connection))
+	}
+	request := StartSession{
+		VerificationID: v.ID, Product: f.Product, HostedURL: f.HostedURL,
+		ExpireTime: v.ExpireTime, Now: v.CreateTime,
+		PageTitle: r.PageTitle, SuccessMessage: r.SuccessMessage, FailureMessage: r.FailureMessage,
+	}
+	// Without a target of the app's own the person stays on the provider's
+	// result page, so no leg is set for that outcome.
+	if v.RedirectURL != "" {
+		request.ReturnURL = s.returnURL + "/" + nonce
+	}
+	if v.FailureRedirectURL != "" {
+		request.FailureReturnURL = s.returnURL + "/" + nonce + "/failure"
+	}
+	return p.Start(ctx, request)
+}
+
+// recordSession stores what the provider answered. A webhook may have been
+// faster: then the state stays as it is and only the page and refs are added.
+func (s *Service) recordSession(ctx context.Context, tx Tx, id uuid.UUID, session Session) (*Verification, error) {
+	v, err := tx.Lock(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v.HostedURL = session.HostedURL
+	if !session.ExpireTime.IsZero() && session.ExpireTime.Before(v.ExpireTime) {
+		grace := v.GraceUntil.Sub(v.ExpireTime)
+		v.ExpireTime = session.ExpireTime
+		v.GraceUntil = v.ExpireTime.Add(grace)
+	}
+	for _, ref := range session.Refs {
+		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: Exact, CreateTime: s.now()}
+		if err := tx.BindRef(ctx, bound); err != nil {
+			return nil, err
+		}
+	}
+	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: SessionOpened}, source: SourceGateway})
+	if err != nil || effect == Applied {
+		return v, err
+	}
+	return v, tx.Save(ctx, v, nil)
+}
+
+// abandon ends a verification whose provider could not be reached. The
+// idempotency key is released with it, so that a retry starts anew. The caller
+// may be gone already; the row must not be left behind because of that.
+func (s *Service) abandon(ctx context.Context, v *Verification, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	reason := ReasonProviderUnavailable
+	if KindOf(cause) == KindRefused {
+		reason = ReasonProviderRefused
+	}
+	if err := s.fail(ctx, v.ID, reason); err != nil {
+		s.log.ErrorContext(ctx, "could not record a failed start; the sweep will", "verification_id", v.ID, "error", err)
+	}
+}
+
+// abandonTimeout bounds the clean-up after a failed start.
+const abandonTimeout = 5 * time.Second
+
+// Reason codes of the gateway's own.
+const (
+	// ReasonProviderUnavailable: the provider could not be reached at start.
+	ReasonProviderUnavailable = "provider_unavailable"
+	// ReasonProviderRefused: the provider refused our account or request.
+	ReasonProviderRefused = "provider_refused"
+	// ReasonStartInterrupted: the gateway died while it started.
+	ReasonStartInterrupted = "start_interrupted"
+	// ReasonLifetimeOver: the person did not finish in time.
+	ReasonLifetimeOver = "lifetime_over"
+)
+
+// fail ends a verification that never started.
+func (s *Service) fail(ctx context.Context, id uuid.UUID, reason string) error {
+	return s.change(ctx, func(tx Tx) (*Verification, error) {
+		v, err := tx.Lock(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if v.State != Created {
+			return v, nil // a webhook was faster
+		}
+		event := Event{Kind: ProcessingFailed, ReasonCodes: []string{reason}}
+		if _, err := s.move(ctx, tx, v, change{event: event, source: SourceGateway}); err != nil {
+			return nil, err
+		}
+		return v, tx.ReleaseIdempotency(ctx, v)
+	})
+}
