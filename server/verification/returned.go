@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -12,9 +13,9 @@ type Return struct {
 	// Failure tells which of the two legs it was: where to send the person, and
 	// nothing else.
 	Failure bool
-	// Ref is a provider ref that the provider appended; empty if none. It is
-	// under the person's control.
-	Ref string
+	// Query is what the provider appended, if anything. It is under the
+	// person's control.
+	Query url.Values
 }
 
 // Returned notes that a person came back and says where to send it: the app's
@@ -36,7 +37,7 @@ func (s *Service) Returned(ctx context.Context, r Return) (string, error) {
 		if !first {
 			return nil, nil
 		}
-		effect, err = s.noteReturn(ctx, tx, v, r.Ref)
+		effect, err = s.noteReturn(ctx, tx, v, s.returnRef(v, r.Query))
 		return v, err
 	})
 	if err != nil {
@@ -64,6 +65,15 @@ func (s *Service) noteReturn(ctx context.Context, tx Tx, v *Verification, ref st
 		return effect, err
 	}
 	return effect, tx.Save(ctx, v, nil)
+}
+
+// returnRef asks the verification's own adapter what the query says.
+func (s *Service) returnRef(v *Verification, query url.Values) string {
+	p, _ := s.catalog.Provider(v.Connection)
+	if reader, ok := p.(ReturnReader); ok {
+		return reader.ReturnRef(query)
+	}
+	return ""
 }
 
 func (s *Service) flowWindow(v *Verification) time.Duration {

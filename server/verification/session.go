@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,6 +43,14 @@ type Session struct {
 type Provider interface {
 	// Start opens a hosted page. Its errors are *Error.
 	Start(ctx context.Context, r StartSession) (Session, error)
+}
+
+// ReturnReader is the capability of a provider that appends its own id to the
+// return leg.
+type ReturnReader interface {
+	// ReturnRef reads a provider ref in a return leg's query; empty if there is
+	// none. What it returns is under the person's control.
+	ReturnRef(query url.Values) string
 }
 
 // Catalog is the configuration in force. It is asked anew for each call, so a

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	connectv1 "connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+
+	"github.com/verigate/verigate/db"
+	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/store"
+)
+
+const (
+	readyTimeout = 2 * time.Second
+	// migrationsFor is how long the answer about migrations is believed.
+	migrationsFor = 15 * time.Second
+)
+
+// readiness says whether this node should get requests: the database answers,
+// its schema is this binary's, and the node is not draining. It serves /readyz
+// and the gRPC health service.
+type readiness struct {
+	dsn   secret.Value
+	store *store.Store
+	now   func() time.Time
+
+	mu         sync.Mutex
+	draining   bool
+	checkTime  time.Time
+	migrations error
+}
+
+func (r *readiness) drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.draining = true
+}
+
+// checkMigrations asks the database and remembers the answer.
+func (r *readiness) checkMigrations(ctx context.Context) error {
+	pending, err := db.Pending(ctx, r.dsn.Reveal())
+	if err == nil && len(pending) > 0 {
+		err = fmt.Errorf("the database lacks %d migrations (%s); run `verigate migrate` and start again",
+			len(pending), strings.Join(pending, ", "))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checkTime, r.migrations = r.now(), err
+	return err
+}
+
+// problem names what is wrong, in words that are safe for anybody; empty if
+// nothing is.
+func (r *readiness) problem(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	r.mu.Lock()
+	draining, migrations, stale := r.draining, r.migrations, r.now().Sub(r.checkTime) > migrationsFor
+	r.mu.Unlock()
+	if draining {
+		return "draining"
+	}
+	if r.store.Ping(ctx) != nil {
+		return "database"
+	}
+	if stale {
+		migrations = r.checkMigrations(ctx)
+	}
+	if migrations != nil {
+		return "migrations"
+	}
+	return ""
+}
+
+// ServeHTTP answers 200 when ready, 503 with the problem's name otherwise.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if problem := r.problem(req.Context()); problem != "" {
+		http.Error(w, "not ready: "+problem, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+// Check implements grpchealth.Checker.
+func (r *readiness) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	if req.Service != "" && req.Service != verigatev1connect.VerificationServiceName {
+		return nil, connectv1.NewError(connectv1.CodeNotFound, errUnknownService)
+	}
+	if r.problem(ctx) != "" {
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+	}
+	return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+}
+
+var errUnknownService = errors.New("unknown service")

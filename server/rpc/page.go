@@ -1,0 +1,63 @@
+package rpc
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// A page token is the last id of the page before and a checksum over it and the
+// filters, so that a changed token, or one of another list, is told at once. It
+// is no secret: a caller only ever pages through its own scope.
+const checksumBytes = 8
+
+var errPageToken = verification.Invalid("page_token",
+	"is not a token of this list; repeat the request with the same filters, or leave it empty for the first page")
+
+func pageToken(last uuid.UUID, r *verigatev1.ListVerificationsRequest) (string, error) {
+	sum, err := checksum(last, r)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(append(last[:], sum...)), nil
+}
+
+func parsePageToken(token string, r *verigatev1.ListVerificationsRequest) (uuid.UUID, error) {
+	if token == "" {
+		return uuid.Nil, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) != len(uuid.Nil)+checksumBytes {
+		return uuid.Nil, errPageToken
+	}
+	last := uuid.UUID(raw[:len(uuid.Nil)])
+	sum, err := checksum(last, r)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if subtle.ConstantTimeCompare(sum, raw[len(uuid.Nil):]) != 1 {
+		return uuid.Nil, errPageToken
+	}
+	return last, nil
+}
+
+// checksum covers the filters only: page size may change between pages.
+func checksum(last uuid.UUID, r *verigatev1.ListVerificationsRequest) ([]byte, error) {
+	filters, ok := proto.Clone(r).(*verigatev1.ListVerificationsRequest)
+	if !ok {
+		return nil, errPageToken
+	}
+	filters.PageToken, filters.PageSize = "", 0
+	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(filters)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(append(content, last[:]...))
+	return sum[:checksumBytes], nil
+}

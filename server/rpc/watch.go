@@ -1,0 +1,130 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
+	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
+	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/verification"
+	"github.com/verigate/verigate/server/watch"
+)
+
+const (
+	// maxReconnect is the longest pause that a drain message asks for.
+	maxReconnect = time.Second
+	// heartbeatJitter is the share by which heartbeats vary, so that thousands
+	// of streams do not beat together.
+	heartbeatJitter = 5 // one fifth
+)
+
+// WatchStatus implements VerificationService. The order matters: register,
+// read, send, then follow; so nothing is missed between the read and the
+// registration.
+func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequest, stream verigatev1connect.VerificationServiceWatchStatusServerStream) error {
+	p, err := principal(ctx)
+	if err != nil {
+		return toConnect(err)
+	}
+	id, err := visible(p, r.GetId())
+	if err != nil {
+		return toConnect(err)
+	}
+	watcher, err := s.Hub.Watch(id)
+	if err != nil {
+		return toConnect(err)
+	}
+	defer watcher.Close()
+	v, err := s.Verifications.Get(ctx, p.Scope, id)
+	if err != nil {
+		return toConnect(err)
+	}
+	f := &follower{service: s, principal: p, stream: stream, watcher: watcher, current: v, revisions: r.GetFollowRevisions()}
+	return toConnect(f.run(ctx))
+}
+
+// follower is one open stream. One goroutine owns it.
+type follower struct {
+	service   *Service
+	principal access.Principal
+	stream    verigatev1connect.VerificationServiceWatchStatusServerStream
+	watcher   *watch.Watcher
+	current   *verification.Verification
+	revisions bool
+}
+
+func (f *follower) run(ctx context.Context) error {
+	if err := f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_SNAPSHOT); err != nil || f.done() {
+		return err
+	}
+	timing := f.service.Timing
+	age := time.NewTimer(between(timing.MaxAge/2, timing.MaxAge))
+	defer age.Stop()
+	beat := time.NewTimer(timing.nextBeat())
+	defer beat.Stop()
+	draining := f.service.Draining
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-f.watcher.C:
+			if err := f.follow(ctx); err != nil || f.done() {
+				return err
+			}
+		case <-beat.C:
+			if err := f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_HEARTBEAT); err != nil {
+				return err
+			}
+			beat.Reset(timing.nextBeat())
+		case <-draining:
+			// Not all at once: the other nodes get this node's watchers.
+			draining = nil
+			age.Reset(between(0, timing.DrainSpread))
+		case <-age.C:
+			return f.drain(ctx)
+		}
+	}
+}
+
+// follow reads the row again and sends it if it is news.
+func (f *follower) follow(ctx context.Context) error {
+	if f.watcher.Latest() <= f.current.Version {
+		return nil
+	}
+	v, err := f.service.Verifications.Get(ctx, f.principal.Scope, f.current.ID)
+	if err != nil {
+		return err
+	}
+	if v.Version <= f.current.Version {
+		return nil
+	}
+	f.current = v
+	return f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_UPDATE)
+}
+
+func (f *follower) send(ctx context.Context, kind verigatev1.StatusUpdateKind) error {
+	return f.write(ctx, toUpdate(f.current, kind))
+}
+
+func (f *follower) drain(ctx context.Context) error {
+	update := toUpdate(f.current, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_DRAIN)
+	update.ReconnectAfter = durationpb.New(between(0, maxReconnect))
+	return f.write(ctx, update)
+}
+
+// write sends one message within a deadline: a reader that stopped reading must
+// not hold the stream for ever.
+func (f *follower) write(ctx context.Context, update *verigatev1.StatusUpdate) error {
+	release := armWriteDeadline(ctx)
+	defer release()
+	return f.stream.Send(update)
+}
+
+func (f *follower) done() bool { return f.current.State.Terminal() && !f.revisions }
+
+func (t Timing) nextBeat() time.Duration {
+	return between(t.Heartbeat-t.Heartbeat/heartbeatJitter, t.Heartbeat+t.Heartbeat/heartbeatJitter)
+}

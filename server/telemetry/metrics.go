@@ -1,0 +1,93 @@
+package telemetry
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/verigate/verigate/server/verification"
+)
+
+const namespace = "verigate"
+
+// Metrics are the process's Prometheus metrics, in a registry of their own.
+type Metrics struct {
+	registry        *prometheus.Registry
+	events          *prometheus.CounterVec
+	parked          *prometheus.CounterVec
+	refused         *prometheus.CounterVec
+	unknownStatus   *prometheus.CounterVec
+	calls           *prometheus.HistogramVec
+	unauthenticated prometheus.Counter
+	tailPolls       prometheus.Counter
+}
+
+// NewMetrics registers everything. watchers reports the open ones.
+func NewMetrics(watchers func() int) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		events: counter("events_total", "Events by what they did.",
+			"event", "source", "effect", "rung"),
+		parked: counter("deliveries_parked_total", "Deliveries that could not be matched to a verification.",
+			"connection"),
+		refused: counter("webhooks_refused_total", "Webhook requests that were not stored.",
+			"connection", "reason"),
+		unknownStatus: counter("provider_unknown_status_total", "Provider statuses that the adapter does not know, taken as a review.",
+			"connection"),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "rpc_duration_seconds", Help: "Calls by procedure and code.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"procedure", "code"}),
+		unauthenticated: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "credentials_refused_total", Help: "Calls with a missing or bad credential.",
+		}),
+		tailPolls: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "tail_polls_total", Help: "Successful reads of the transition log's tail.",
+		}),
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
+	}, func() float64 { return float64(watchers()) })
+	m.registry.MustRegister(m.events, m.parked, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.tailPolls, open,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler { return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}) }
+
+// Applied implements verification.Meter.
+func (m *Metrics) Applied(event verification.EventKind, source verification.Source, effect verification.Effect, rung verification.Rung) {
+	m.events.WithLabelValues(string(event), string(source), string(effect), string(rung)).Inc()
+}
+
+// Parked implements verification.Meter.
+func (m *Metrics) Parked(connection string) { m.parked.WithLabelValues(connection).Inc() }
+
+// Refused implements webhook.Meter.
+func (m *Metrics) Refused(connection, reason string) {
+	m.refused.WithLabelValues(connection, reason).Inc()
+}
+
+// UnknownStatus implements webhook.Meter.
+func (m *Metrics) UnknownStatus(connection string) {
+	m.unknownStatus.WithLabelValues(connection).Inc()
+}
+
+// Called implements rpc.Meter.
+func (m *Metrics) Called(procedure, code string, took time.Duration) {
+	m.calls.WithLabelValues(procedure, code).Observe(took.Seconds())
+}
+
+// Unauthenticated implements rpc.Meter.
+func (m *Metrics) Unauthenticated() { m.unauthenticated.Inc() }
+
+// Polled counts a successful read of the transition log.
+func (m *Metrics) Polled(int) { m.tailPolls.Inc() }

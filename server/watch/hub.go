@@ -1,0 +1,117 @@
+// Package watch knows who is waiting for which verification, and wakes them.
+//
+// A wake says "look again"; it never carries the truth. The Hub is fed twice:
+// at once by the process that committed, and by the Tail, which reads the
+// transition log once or twice a second and so sees what other nodes did. The
+// price follows the number of changes, not of watchers.
+//
+//	commit on this node ─► Hub.Wake ─┐
+//	commit on another ─► log ─► Tail ┴─► Watcher.C ─► its stream reads the row
+//
+// Register first, then read the row, then follow: that order misses nothing.
+// It imports verification only, never store, rpc or webhook.
+package watch
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/verigate/verigate/server/verification"
+)
+
+// Hub is the watchers of one node. It is safe for concurrent use.
+type Hub struct {
+	limit int
+
+	mu       sync.Mutex
+	watchers map[uuid.UUID]map[*Watcher]struct{}
+	count    int
+}
+
+var _ verification.Waker = (*Hub)(nil)
+
+// NewHub returns a Hub that takes up to limit watchers at a time.
+func NewHub(limit int) *Hub {
+	return &Hub{limit: limit, watchers: make(map[uuid.UUID]map[*Watcher]struct{})}
+}
+
+// Watcher is one open interest in one verification.
+type Watcher struct {
+	// C receives when Latest has grown. It holds one wake: a slow watcher skips
+	// to the newest and blocks nobody.
+	C <-chan struct{}
+
+	hub    *Hub
+	id     uuid.UUID
+	wake   chan struct{}
+	latest atomic.Int64
+}
+
+// errTooMany asks to come back later, perhaps to another node.
+var errTooMany = verification.NewError(verification.KindLimited, "TOO_MANY_WATCHERS",
+	"this node has as many watchers as it may; retry")
+
+// Watch registers a watcher. KindLimited when the node is full.
+func (h *Hub) Watch(id uuid.UUID) (*Watcher, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count >= h.limit {
+		return nil, errTooMany
+	}
+	wake := make(chan struct{}, 1)
+	w := &Watcher{C: wake, hub: h, id: id, wake: wake}
+	if h.watchers[id] == nil {
+		h.watchers[id] = make(map[*Watcher]struct{}, 1)
+	}
+	h.watchers[id][w] = struct{}{}
+	h.count++
+	return w, nil
+}
+
+// Latest is the newest version that the watcher was woken for; 0 at first.
+func (w *Watcher) Latest() int64 { return w.latest.Load() }
+
+// Close ends the interest. It may be called more than once.
+func (w *Watcher) Close() {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	group := w.hub.watchers[w.id]
+	if _, open := group[w]; !open {
+		return
+	}
+	delete(group, w)
+	if len(group) == 0 {
+		delete(w.hub.watchers, w.id)
+	}
+	w.hub.count--
+}
+
+// Wake tells the watchers of a verification to look again.
+func (h *Hub) Wake(id uuid.UUID, version int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.watchers[id] {
+		w.raise(version)
+	}
+}
+
+// raise is called under the hub's lock, so versions cannot go back.
+func (w *Watcher) raise(version int64) {
+	if version <= w.latest.Load() {
+		return
+	}
+	w.latest.Store(version)
+	select {
+	case w.wake <- struct{}{}:
+	default: // a wake is waiting already
+	}
+}
+
+// Count returns the number of open watchers.
+func (h *Hub) Count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
+}

@@ -1,0 +1,222 @@
+// Package webhook takes in what providers say: POST /webhooks/{connection}.
+//
+//	cap and read the raw body → authenticate the exact bytes → decode →
+//	Service.Deliver (one transaction) → 2xx
+//
+// The provider gets a 2xx only for what is stored, and a 5xx only when we could
+// not store it; a delivery that got a 2xx is never lost. A bad signature is a
+// bare 401 and leaves nothing behind but a count. It imports provider and
+// verification, never store or rpc, and knows no concrete adapter.
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/verification"
+)
+
+const (
+	// MaxBody is the largest body that is read; more is 413.
+	MaxBody = 1 << 20
+	// readTimeout bounds the upload, however slowly it drips.
+	readTimeout = 10 * time.Second
+	// settleTimeout bounds storing and applying. Providers wait 10 s for an
+	// answer (VerifyHuman docs, webhooks page), so we give up before they do.
+	settleTimeout = 8 * time.Second
+	// maxKeptHeader bounds what is kept of one header.
+	maxKeptHeader = 200
+	// retryAfterSeconds is our hint to a provider when we cannot store.
+	retryAfterSeconds = "5"
+)
+
+// Connection is what the ingress needs of a connection.
+type Connection struct {
+	Name     string
+	Scope    verification.Scope
+	Provider provider.Provider
+}
+
+// Connections finds a connection by its name.
+type Connections interface {
+	Connection(name string) (Connection, bool)
+}
+
+// Applier is the domain.
+type Applier interface {
+	Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error)
+}
+
+// Meter counts what the ingress refuses.
+type Meter interface {
+	// Refused counts a request that was not stored, by a short reason.
+	Refused(connection, reason string)
+	// UnknownStatus counts a status that an adapter does not know.
+	UnknownStatus(connection string)
+}
+
+// Handler serves POST /webhooks/{connection}.
+type Handler struct {
+	Connections Connections
+	Applier     Applier
+	Meter       Meter
+	Log         *slog.Logger
+	Now         func() time.Time
+}
+
+// ServeHTTP answers 200 for everything that was stored.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	connection, ok := h.Connections.Connection(r.PathValue("connection"))
+	if !ok {
+		h.refuse(w, r, "", http.StatusNotFound, "unknown_connection")
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		h.refuse(w, r, connection.Name, http.StatusMethodNotAllowed, "method")
+		return
+	}
+	if !isPlainJSON(r.Header) {
+		h.refuse(w, r, connection.Name, http.StatusUnsupportedMediaType, "content_type")
+		return
+	}
+	body, status := readBody(w, r, h.Now())
+	if status != 0 {
+		h.refuse(w, r, connection.Name, status, "body")
+		return
+	}
+	hook := provider.Webhook{Header: r.Header, Body: body, ReceiveTime: h.Now()}
+	if err := connection.Provider.Authenticate(hook); err != nil {
+		h.Log.WarnContext(r.Context(), "webhook refused", "connection", connection.Name, "error", err)
+		h.refuse(w, r, connection.Name, http.StatusUnauthorized, "signature")
+		return
+	}
+	h.settle(w, r, connection, hook)
+}
+
+func (h *Handler) settle(w http.ResponseWriter, r *http.Request, c Connection, hook provider.Webhook) {
+	delivery, err := h.read(r.Context(), c, hook)
+	if err == nil {
+		// The provider may hang up; what was authenticated is applied anyway.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
+		defer cancel()
+		_, err = h.Applier.Deliver(ctx, delivery)
+	}
+	if err != nil {
+		h.Log.ErrorContext(r.Context(), "could not store a delivery", "connection", c.Name, "error", err, "cause", errors.Unwrap(err))
+		w.Header().Set("Retry-After", retryAfterSeconds)
+		h.refuse(w, r, c.Name, http.StatusServiceUnavailable, "store")
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// read turns an authentic webhook into a delivery. What the adapter cannot read
+// is a delivery too.
+func (h *Handler) read(ctx context.Context, c Connection, hook provider.Webhook) (*verification.Delivery, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	d := &verification.Delivery{
+		ID: id, Scope: c.Scope, Connection: c.Name,
+		ReceiveTime: hook.ReceiveTime, Headers: kept(hook.Header), Body: hook.Body,
+	}
+	notice, err := c.Provider.Decode(hook)
+	if err != nil {
+		h.Log.WarnContext(ctx, "unreadable delivery", "connection", c.Name, "delivery_id", id, "error", err)
+		sum := sha256.Sum256(hook.Body)
+		d.DedupeKey, d.Effect = "sha256:"+hex.EncodeToString(sum[:]), verification.Unreadable
+		return d, nil
+	}
+	d.DedupeKey, d.ProviderEvent, d.Event = notice.DedupeKey, notice.ProviderEvent, notice.Event
+	h.remark(ctx, c, d, notice)
+	return d, nil
+}
+
+func (h *Handler) remark(ctx context.Context, c Connection, d *verification.Delivery, n provider.Notice) {
+	switch n.Kind {
+	case provider.NoticePing:
+		d.Effect = verification.Ping
+	case provider.NoticeUnknown:
+		d.Effect = verification.Unknown
+		h.Log.WarnContext(ctx, "unknown event type", "connection", c.Name, "delivery_id", d.ID, "type", n.ProviderEvent)
+	case provider.NoticeEvent:
+	}
+	if n.UnknownStatus != "" {
+		h.Meter.UnknownStatus(c.Name)
+		h.Log.WarnContext(ctx, "unknown status is taken as a review", "connection", c.Name, "delivery_id", d.ID, "status", n.UnknownStatus)
+	}
+	if len(n.UnknownFields) > 0 {
+		h.Log.InfoContext(ctx, "the payload has fields that the adapter does not know",
+			"connection", c.Name, "delivery_id", d.ID, "fields", n.UnknownFields)
+	}
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, _ *http.Request, connection string, status int, reason string) {
+	h.Meter.Refused(connection, reason)
+	http.Error(w, http.StatusText(status), status)
+}
+
+// readBody reads the capped body. A non-zero status says why it could not.
+func readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, int) {
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(now.Add(readTimeout)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	if err != nil {
+		return nil, http.StatusRequestTimeout
+	}
+	return body, 0
+}
+
+// isPlainJSON refuses what we would not hash as it was sent: another type, or a
+// compressed body.
+func isPlainJSON(header http.Header) bool {
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return err == nil && mediaType == "application/json" && header.Get("Content-Encoding") == ""
+}
+
+// kept returns the headers that help an operator later: the provider's own and
+// the basic ones, never a signature, a credential or an address.
+func kept(header http.Header) map[string]string {
+	headers := make(map[string]string)
+	for name := range header {
+		if !helpful(name) {
+			continue
+		}
+		value := header.Get(name)
+		headers[name] = value[:min(len(value), maxKeptHeader)]
+	}
+	return headers
+}
+
+func helpful(name string) bool {
+	if name == "Content-Type" || name == "User-Agent" {
+		return true
+	}
+	if !strings.HasPrefix(name, "X-") {
+		return false
+	}
+	for _, secretive := range []string{"Signature", "Hmac", "Digest", "Auth", "Key", "Token", "Secret", "Forwarded", "Ip"} {
+		if strings.Contains(name, secretive) {
+			return false
+		}
+	}
+	return true
+}
