@@ -1,0 +1,263 @@
+package verifyhuman_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/verifyhuman"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// providerText stands for what VerifyHuman may write about a failure.
+const providerText = "internal-text-of-the-provider"
+
+// serve runs a VerifyHuman that gives every request the same answer.
+func serve(t *testing.T, handler http.HandlerFunc) func(*verifyhuman.Settings) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return func(s *verifyhuman.Settings) { s.BaseURL = server.URL }
+}
+
+func answering(t *testing.T, status int, text string) func(*verifyhuman.Settings) {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	})
+}
+
+func TestStartOfAStablePageMakesNoCall(t *testing.T) {
+	t.Parallel()
+	p := open(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a call was made") }))
+	r := startSession()
+	r.HostedURL = "https://app.verifyhuman.io/flow/demo"
+	got, err := p.Start(t.Context(), r)
+	if want := (verification.Session{HostedURL: r.HostedURL}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("Start: got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestStartLeavesOutWhatIsEmpty(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan []byte, 1)
+	p := open(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Api-Key") != apiKey || r.Header.Get("Authorization") != "" {
+			t.Errorf("got the headers %v", slices.Sorted(maps.Keys(r.Header)))
+		}
+		if r.URL.Path != "/proxy/hosted/generate" {
+			t.Errorf("got the path %s", r.URL.Path)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+		}
+		bodies <- body
+		_, _ = io.WriteString(w, `{"hosted_url":"http://127.0.0.1/hosted/v/x","token":"x"}`)
+	}), func(s *verifyhuman.Settings) {
+		s.AuthScheme = verifyhuman.AuthXAPIKey
+		s.BaseURL += "/proxy/"
+	})
+	now := time.Unix(goldenUnix, 0)
+	got, err := p.Start(t.Context(), verification.StartSession{Product: "verifyage", Now: now, ExpireTime: now.Add(time.Hour)})
+	if err != nil || got.HostedURL != "http://127.0.0.1/hosted/v/x" || !got.ExpireTime.IsZero() {
+		t.Fatalf("Start: got %+v, %v", got, err)
+	}
+	checkBody(t, <-bodies, map[string]any{"product": "verifyage", "expires_in_hours": float64(1)})
+}
+
+func TestStartRoundsHoursUp(t *testing.T) {
+	t.Parallel()
+	for lifetime, hours := range map[time.Duration]float64{
+		-time.Hour: 1, 0: 1, time.Minute: 1, time.Hour: 1, time.Hour + 1: 2, 24 * time.Hour: 24, 24*time.Hour + time.Minute: 25,
+	} {
+		t.Run(lifetime.String(), func(t *testing.T) {
+			t.Parallel()
+			bodies := make(chan []byte, 1)
+			p := open(t, serve(t, func(_ http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				bodies <- body
+			}))
+			now := time.Unix(goldenUnix, 0)
+			_, err := p.Start(t.Context(), verification.StartSession{Product: "verifyage", Now: now, ExpireTime: now.Add(lifetime)})
+			if err == nil {
+				t.Error("Start took an empty answer")
+			}
+			checkBody(t, <-bodies, map[string]any{"product": "verifyage", "expires_in_hours": hours})
+		})
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]struct {
+		kind   verification.Kind
+		reason string
+	}{
+		302: {verification.KindUnavailable, "PROVIDER_UNAVAILABLE"},
+		400: {verification.KindRefused, "PROVIDER_REFUSED_REQUEST"},
+		401: {verification.KindRefused, "PROVIDER_REFUSED_CREDENTIALS"},
+		402: {verification.KindRefused, "PROVIDER_OUT_OF_CREDITS"},
+		403: {verification.KindRefused, "PROVIDER_REFUSED_CREDENTIALS"},
+		404: {verification.KindRefused, "PROVIDER_REFUSED_REQUEST"},
+		408: {verification.KindUnavailable, "PROVIDER_BUSY"},
+		422: {verification.KindRefused, "PROVIDER_REFUSED_REQUEST"},
+		429: {verification.KindUnavailable, "PROVIDER_BUSY"},
+		500: {verification.KindUnavailable, "PROVIDER_UNAVAILABLE"},
+		503: {verification.KindUnavailable, "PROVIDER_UNAVAILABLE"},
+		599: {verification.KindUnavailable, "PROVIDER_UNAVAILABLE"},
+	} {
+		t.Run(http.StatusText(status)+" is "+want.reason, func(t *testing.T) {
+			t.Parallel()
+			_, err := open(t, answering(t, status, `{"error":"`+providerText+`"}`)).Start(t.Context(), startSession())
+			checkError(t, err, want.kind, want.reason)
+		})
+	}
+}
+
+// checkError looks at an error and at all its causes: they may be logged.
+func checkError(t *testing.T, err error, kind verification.Kind, reason string) {
+	t.Helper()
+	e, ok := errors.AsType[*verification.Error](err)
+	if !ok || e.Kind != kind || e.Reason != reason || e.Message == "" || e.Unwrap() == nil {
+		t.Fatalf("got %#v, want kind %s, reason %s, a message and a cause", err, kind, reason)
+	}
+	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+		for _, secretText := range []string{providerText, apiKey, clientKey, goldenSecret} {
+			if strings.Contains(cause.Error(), secretText) {
+				t.Errorf("the chain repeats %q: %v", secretText, cause)
+			}
+		}
+	}
+}
+
+func TestStartRefusesAnswers(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"without hosted_url":             `{"token":"x"}`,
+		"with a relative page":           `{"hosted_url":"/hosted/v/x","token":"x"}`,
+		"with a page without a host":     `{"hosted_url":"https:///hosted","token":"x"}`,
+		"with a script for a page":       `{"hosted_url":"javascript:alert(1)","token":"x"}`,
+		"with a user in the page":        `{"hosted_url":"https://a:b@c.example/","token":"x"}`,
+		"with a page that is a number":   `{"hosted_url":1,"token":"x"}`,
+		"without token":                  `{"hosted_url":"https://h.example/v/x"}`,
+		"with an empty token":            `{"hosted_url":"https://h.example/v/x","token":""}`,
+		"with keys in other letter case": `{"Hosted_URL":"https://h.example/v/x","TOKEN":"x"}`,
+		"with two tokens":                `{"hosted_url":"https://h.example/v/x","token":"x","token":"y"}`,
+		"with an unreadable expires_at":  `{"hosted_url":"https://h.example/v/x","token":"x","expires_at":"soon"}`,
+		"with a number for expires_at":   `{"hosted_url":"https://h.example/v/x","token":"x","expires_at":1779013800}`,
+		"with something behind":          `{"hosted_url":"https://h.example/v/x","token":"x"}{}`,
+		"beyond 64 KiB":                  `{"hosted_url":"https://h.example/v/x","token":"x"}` + strings.Repeat(" ", 64<<10),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := open(t, answering(t, http.StatusOK, text)).Start(t.Context(), startSession())
+			checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		})
+	}
+	t.Run("but takes status 201, null for expires_at, and exactly 64 KiB", func(t *testing.T) {
+		t.Parallel()
+		text := `{"hosted_url":"https://h.example/v/x","token":"x","expires_at":null}`
+		text += strings.Repeat(" ", 64<<10-len(text))
+		if _, err := open(t, answering(t, http.StatusCreated, text)).Start(t.Context(), startSession()); err != nil {
+			t.Errorf("Start: %v (%v)", err, errors.Unwrap(err))
+		}
+	})
+}
+
+func TestStartFailuresOfTheConnection(t *testing.T) {
+	t.Parallel()
+	t.Run("a host without a name is told apart in the cause", func(t *testing.T) {
+		t.Parallel()
+		s, d := good(), deps()
+		d.HTTP = &http.Client{Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.DNSError{Err: providerText, Name: "app.verifyhuman.io", IsNotFound: true}
+			},
+		}}
+		p, err := s.Open(d)
+		if err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		_, err = p.Start(t.Context(), startSession())
+		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		checkCause(t, err, "host name cannot be resolved")
+	})
+	t.Run("an untrusted certificate is told apart in the cause", func(t *testing.T) {
+		t.Parallel()
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		_, err := open(t, func(s *verifyhuman.Settings) { s.BaseURL = server.URL }).Start(t.Context(), startSession())
+		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		checkCause(t, err, "certificate is not trusted")
+	})
+	t.Run("an answer that never ends is cut off by the timeout", func(t *testing.T) {
+		t.Parallel()
+		over := make(chan struct{})
+		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"hosted_url":`)
+			_ = http.NewResponseController(w).Flush()
+			<-over
+		}), func(s *verifyhuman.Settings) { s.Timeout = 50 * time.Millisecond })
+		t.Cleanup(func() { close(over) })
+		_, err := p.Start(t.Context(), startSession())
+		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		checkCause(t, err, "within the connection's timeout")
+	})
+	t.Run("a connection that breaks repeats nothing of what came", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Errorf("Hijack: %v", err)
+				return
+			}
+			_, _ = io.WriteString(conn, providerText+"\r\n\r\n")
+			_ = conn.Close()
+		}))
+		_, err := p.Start(t.Context(), startSession())
+		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		checkCause(t, err, "the connection broke")
+	})
+	t.Run("the caller's own deadline stays visible", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+		defer cancel()
+		_, err := open(t).Start(ctx, startSession())
+		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want context.DeadlineExceeded in the chain", errors.Unwrap(err))
+		}
+	})
+}
+
+func checkCause(t *testing.T, err error, want string) {
+	t.Helper()
+	if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), want) {
+		t.Errorf("got the cause %v, want one that says %q", cause, want)
+	}
+}
+
+// asFetcher returns the capability of an opened adapter.
+func asFetcher(t *testing.T, p provider.Provider) provider.Fetcher {
+	t.Helper()
+	f, ok := p.(provider.Fetcher)
+	if !ok {
+		t.Fatal("the adapter cannot fetch")
+	}
+	return f
+}
