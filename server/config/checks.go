@@ -1,0 +1,249 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/verification"
+)
+
+const (
+	// minTokenSecret is the least size of a client token key in bytes, that of
+	// the HMAC-SHA256 it is for.
+	minTokenSecret = 32
+	maxPort        = 65535
+	schemeHTTPS    = "https"
+	schemeHTTP     = "http"
+)
+
+var (
+	namePattern  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+)
+
+// checker checks decoded values and builds the Config from them.
+type checker struct {
+	report      *report
+	file        *file
+	registry    provider.Registry
+	bounds      bounds
+	development bool
+}
+
+// build checks everything. What it returns is of use only if the report is
+// empty in the end.
+func (c *checker) build() *Config {
+	return &Config{
+		PublicURL:       c.publicURL(),
+		Listen:          c.listen(),
+		DatabaseURL:     c.databaseURL(),
+		ClientTokenKeys: c.clientTokenKeys(),
+		Origins:         c.origins(),
+		Watch:           c.watch(),
+		Drain:           c.within("drain", c.file.Drain, c.bounds.drain),
+		Connections:     c.connections(),
+		Flows:           c.flows(),
+	}
+}
+
+func (c *checker) publicURL() string {
+	if !c.required("public_url", c.file.PublicURL, "write the origin that callers and browsers reach, such as https://verify.example.com") {
+		return ""
+	}
+	origin, problem := parseOrigin(c.file.PublicURL, c.development)
+	if problem != nil {
+		c.report.check("public_url", "%v", problem)
+	}
+	return origin
+}
+
+func (c *checker) listen() string {
+	host, port, err := net.SplitHostPort(c.file.Listen)
+	if number, portErr := strconv.Atoi(port); err != nil || portErr != nil || number < 0 || number > maxPort ||
+		(host != "" && !isHost(strings.ToLower(host))) {
+		c.report.check("listen", "%s is not an address; write host:port, such as %s, or :8080 for all interfaces",
+			quote(c.file.Listen), defaultListen)
+	}
+	return c.file.Listen
+}
+
+func (c *checker) clientTokenKeys() []ClientTokenKey {
+	if len(c.file.ClientTokens.Keys) == 0 {
+		c.report.check("client_tokens.keys", "is missing; list at least one key with an id and a secret")
+	}
+	keys := make([]ClientTokenKey, 0, len(c.file.ClientTokens.Keys))
+	seen := map[string]string{}
+	for i, entry := range c.file.ClientTokens.Keys {
+		path := element("client_tokens.keys", i)
+		if c.matches(path+".id", entry.ID, keyIDPattern, "1 to 32 letters, digits, - or _") {
+			c.unique(seen, entry.ID, entry.ID, path, "id", "tokens name their key by it")
+		}
+		switch {
+		case entry.Secret.Empty():
+			c.report.check(path+".secret", "is missing; write a reference, ${ENV_NAME} or file:/path")
+		case len(entry.Secret.Reveal()) < minTokenSecret:
+			c.report.check(path+".secret", "is too short: it must have at least %d bytes; make one with openssl rand -base64 32", minTokenSecret)
+		}
+		keys = append(keys, ClientTokenKey{ID: entry.ID, Secret: entry.Secret})
+	}
+	return keys
+}
+
+func (c *checker) databaseURL() secret.Value {
+	dsn := c.file.DatabaseURL.Reveal()
+	switch {
+	case dsn == "":
+		c.report.check("database_url", "is missing; write a reference to the Postgres URL, ${ENV_NAME} or file:/path")
+	case !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") && !strings.Contains(dsn, "="):
+		c.report.check("database_url", "refers to something that is not a Postgres address; it must read postgres://user:password@host/database")
+	}
+	return c.file.DatabaseURL
+}
+
+func (c *checker) origins() []string {
+	origins := make([]string, 0, len(c.file.CORS.Origins))
+	seen := map[string]string{}
+	for i, raw := range c.file.CORS.Origins {
+		path := element("cors.origins", i)
+		origin, problem := parseOrigin(raw, c.development)
+		if problem != nil {
+			c.report.check(path, "%v", problem)
+			continue
+		}
+		c.unique(seen, origin, origin, path, "", "remove one")
+		origins = append(origins, origin)
+	}
+	return origins
+}
+
+func (c *checker) watch() Watch {
+	w, b := c.file.Watch, c.bounds
+	if w.MaxWatchers < 1 || w.MaxWatchers > b.maxWatchers {
+		c.report.check("watch.max_watchers", "is %d, but must be between 1 and %d", w.MaxWatchers, b.maxWatchers)
+	}
+	const beats = 2
+	if !c.report.unread("watch.heartbeat") && w.MaxAge >= b.maxAge.from && w.MaxAge < beats*w.Heartbeat {
+		c.report.check("watch.max_age", "is %s, but must be at least twice watch.heartbeat (%s); streams end from half of max_age on",
+			formatDuration(w.MaxAge), formatDuration(w.Heartbeat))
+	}
+	return Watch{
+		Heartbeat:    c.within("watch.heartbeat", w.Heartbeat, b.heartbeat),
+		MaxAge:       c.within("watch.max_age", w.MaxAge, b.maxAge),
+		PollInterval: c.within("watch.poll_interval", w.PollInterval, b.pollInterval),
+		MaxWatchers:  w.MaxWatchers,
+	}
+}
+
+func (c *checker) within(path string, value time.Duration, allowed span) time.Duration {
+	if value < allowed.from || value > allowed.to {
+		c.report.check(path, "is %s, but must be between %s and %s",
+			formatDuration(value), formatDuration(allowed.from), formatDuration(allowed.to))
+	}
+	return value
+}
+
+func (c *checker) required(path, value, remedy string) bool {
+	if value == "" {
+		c.report.check(path, "is missing; %s", remedy)
+	}
+	return value != ""
+}
+
+func (c *checker) matches(path, value string, pattern *regexp.Regexp, shape string) bool {
+	if !c.required(path, value, "write "+shape) {
+		return false
+	}
+	if !pattern.MatchString(value) {
+		c.report.check(path, "%s is not allowed; write %s", quote(value), shape)
+		return false
+	}
+	return true
+}
+
+// unique reports a value that an earlier entry has. seen maps identity, which
+// is the value or the value and where it counts, to the path of its entry.
+func (c *checker) unique(seen map[string]string, identity, value, path, key, why string) {
+	earlier, taken := seen[identity]
+	if !taken {
+		seen[identity] = path
+		return
+	}
+	c.report.check(join(path, key), "%s is already used by %s on line %d; %s",
+		quote(value), earlier, c.report.lineOf(join(earlier, key)), why)
+}
+
+// parseOrigin returns an origin as browsers write it: in lower case, without a
+// default port and without a trailing slash.
+func parseOrigin(raw string, development bool) (string, error) {
+	if strings.Contains(raw, "*") {
+		return "", errors.New("wildcards are not allowed; list each origin, such as https://app.example.com")
+	}
+	u, err := parseURL(raw, development)
+	if err != nil {
+		return "", err
+	}
+	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#") {
+		return "", errors.New("must be an origin only: remove everything after the host and port")
+	}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == schemeHTTPS {
+		host = strings.TrimSuffix(host, ":443")
+	} else {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return u.Scheme + "://" + host, nil
+}
+
+// parseURL accepts https, and http to a loopback address in development. Its
+// errors do not repeat the URL, which may hold what should not be printed.
+func parseURL(raw string, development bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return nil, errors.New("is not a URL; write it like https://verify.example.com")
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case u.User != nil:
+		return nil, errors.New("must not contain a user name or password; remove everything up to the @")
+	case !isHost(host):
+		return nil, errors.New("must name a host in plain ASCII (xn-- form for other letters), such as verify.example.com")
+	case strings.HasSuffix(u.Host, ":") || !isPort(u.Port()):
+		return nil, errors.New("has a port that does not exist; it must be between 1 and 65535")
+	case u.Scheme == schemeHTTPS, u.Scheme == schemeHTTP && development && isLoopback(host):
+		return u, nil
+	}
+	return nil, errors.New("must begin with https://; http:// is only for loopback addresses in development")
+}
+
+func isHost(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || hostPattern.MatchString(host)
+}
+
+func isPort(port string) bool {
+	number, err := strconv.Atoi(port)
+	return port == "" || (err == nil && number >= 1 && number <= maxPort)
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && address.IsLoopback())
+}
+
+// message returns what the domain says about a value, without the field's
+// name: the path says that.
+func message(err error) string {
+	if domain, ok := errors.AsType[*verification.Error](err); ok {
+		return domain.Message
+	}
+	return err.Error()
+}

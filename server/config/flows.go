@@ -1,0 +1,206 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/verigate/verigate/server/verification"
+)
+
+// The sizes of texts, in characters: what the contract allows in a request,
+// a flow may not exceed either.
+const (
+	maxProduct   = 128
+	maxURL       = 2048
+	maxPageTitle = 200
+	maxMessage   = 1000
+)
+
+func (c *checker) flows() []verification.Flow {
+	if len(c.file.Flows) == 0 {
+		c.report.check("flows", "is missing; declare at least one thing to start")
+	}
+	built := make([]verification.Flow, 0, len(c.file.Flows))
+	known, names, lanes := c.directory(), map[string]string{}, map[string]int{}
+	for i := range c.file.Flows {
+		entry, path := &c.file.Flows[i], element("flows", i)
+		named := c.matches(path+".name", entry.Name, namePattern, nameShape)
+		if c.required(path+".product", entry.Product, "write the provider's name of the product or template") {
+			c.length(path+".product", entry.Product, maxProduct)
+		}
+		var scope verification.Scope
+		home := c.home(known, entry, path)
+		if home >= 0 {
+			scope = c.scope(home)
+			c.lane(lanes, i)
+		}
+		if identity := fmt.Sprintf("%s/%s/%s", scope.Project, scope.Environment, entry.Name); named && scope.Project != "" && scope.Environment != "" {
+			c.unique(names, identity, entry.Name, path, "name", "flow names are unique within a project and environment")
+		}
+		c.correlation(entry, path, home)
+		c.flowTimes(entry, path)
+		c.flowURLs(entry, path)
+		c.flowTexts(entry, path)
+		built = append(built, entry.flow(scope))
+	}
+	return built
+}
+
+// directory says which connections there are.
+type directory struct {
+	names []string
+	// index is where the first connection of a name is.
+	index map[string]int
+	// complete is false when some connection's name is missing.
+	complete bool
+}
+
+func (c *checker) directory() directory {
+	d := directory{index: map[string]int{}, complete: len(c.file.Connections) > 0}
+	for i := range c.file.Connections {
+		name := c.file.Connections[i].Name
+		if _, taken := d.index[name]; !taken {
+			d.index[name] = i
+			d.names = append(d.names, name)
+		}
+		d.complete = d.complete && name != ""
+	}
+	return d
+}
+
+// home returns the index of a flow's connection, -1 if there is none. It is
+// silent when the connection may be one whose own name is missing.
+func (c *checker) home(known directory, entry *flowEntry, path string) int {
+	if !c.required(path+".connection", entry.Connection, "write the name of one of the connections") {
+		return -1
+	}
+	if i, ok := known.index[entry.Connection]; ok {
+		return i
+	}
+	if known.complete {
+		c.report.check(path+".connection", "there is no connection %s; %s", quote(entry.Connection), oneOf(entry.Connection, known.names))
+	}
+	return -1
+}
+
+// lane checks that the flows of one connection and product agree on exclusive:
+// a lane that some of them do not keep to protects nobody.
+func (c *checker) lane(lanes map[string]int, index int) {
+	entry, path := &c.file.Flows[index], element("flows", index)
+	key := entry.Connection + "/" + entry.Product
+	first, known := lanes[key]
+	if !known && entry.Product != "" && !c.report.unread(path+".exclusive") {
+		lanes[key] = index
+	}
+	if known && c.file.Flows[first].Exclusive != entry.Exclusive {
+		c.report.check(path+".exclusive", "is %t, but %s on line %d says %t; all flows of one connection and product must agree",
+			entry.Exclusive, element("flows", first), c.report.lineOf(element("flows", first)+".exclusive"), !entry.Exclusive)
+	}
+}
+
+// correlation refuses what could match the wrong person, and what could never
+// match anybody. home is the index of the flow's connection, -1 for none.
+func (c *checker) correlation(entry *flowEntry, path string, home int) {
+	at := path + ".correlation"
+	c.choice(at, entry.Correlation, correlationExact, correlationInferred)
+	if entry.Correlation == correlationExact && entry.HostedURL != "" {
+		c.report.check(at, "must be %s because hosted_url is one page for everybody: no webhook about it names a verification, so %s can never match",
+			correlationInferred, correlationExact)
+	}
+	if entry.Correlation != correlationInferred || home < 0 || c.file.Connections[home].Dedicated ||
+		c.report.unread(element("connections", home)+".dedicated") {
+		return
+	}
+	c.report.check(at, "needs dedicated: true on the connection %s: inferring is safe only where nothing else creates verifications on the account",
+		entry.Connection)
+}
+
+func (c *checker) flowTimes(entry *flowEntry, path string) {
+	c.within(path+".return_window", entry.ReturnWindow, c.bounds.returnWindow)
+	c.within(path+".lifetime", entry.Lifetime, c.bounds.lifetime)
+	c.within(path+".grace", entry.Grace, c.bounds.grace)
+}
+
+func (c *checker) flowURLs(entry *flowEntry, path string) {
+	if entry.HostedURL != "" {
+		c.length(path+".hosted_url", entry.HostedURL, maxURL)
+		if _, problem := parseURL(entry.HostedURL, c.development); problem != nil {
+			c.report.check(path+".hosted_url", "%v", problem)
+		}
+	}
+	sound := !c.report.unread(path + ".allowed_redirects")
+	for i, allowed := range entry.AllowedRedirects {
+		if err := verification.CheckAllowedRedirect(allowed); err != nil {
+			c.report.check(element(path+".allowed_redirects", i), "%s", message(err))
+			sound = false
+		}
+	}
+	c.redirect(path, "redirect_url", entry.RedirectURL, entry.AllowedRedirects, sound)
+	c.redirect(path, "failure_redirect_url", entry.FailureRedirectURL, entry.AllowedRedirects, sound)
+	c.callback(path, "callback_url", entry.CallbackURL)
+	c.callback(path, "events_callback_url", entry.EventsCallbackURL)
+}
+
+// redirect checks a flow's own target. When the list is wrong itself, only what
+// no list could allow is reported.
+func (c *checker) redirect(path, key, target string, allowed []string, sound bool) {
+	if target == "" {
+		return
+	}
+	c.length(path+"."+key, target, maxURL)
+	err := verification.CheckRedirect(key, target, allowed)
+	if !sound {
+		page, _, _ := strings.Cut(target, "#")
+		page, _, _ = strings.Cut(page, "?")
+		err = verification.CheckAllowedRedirect(page)
+	}
+	if err != nil {
+		c.report.check(path+"."+key, "%s", message(err))
+	}
+}
+
+func (c *checker) callback(path, key, target string) {
+	if target == "" {
+		return
+	}
+	c.length(path+"."+key, target, maxURL)
+	if err := verification.CheckCallbackURL(key, target); err != nil {
+		c.report.check(path+"."+key, "%s", message(err))
+	}
+}
+
+func (c *checker) flowTexts(entry *flowEntry, path string) {
+	c.length(path+".page_title", entry.PageTitle, maxPageTitle)
+	c.length(path+".success_message", entry.SuccessMessage, maxMessage)
+	c.length(path+".failure_message", entry.FailureMessage, maxMessage)
+}
+
+func (c *checker) length(path, text string, most int) {
+	if n := utf8.RuneCountInString(text); n > most {
+		c.report.check(path, "has %d characters, but must have at most %d", n, most)
+	}
+}
+
+func (e *flowEntry) flow(scope verification.Scope) verification.Flow {
+	return verification.Flow{
+		Name:               e.Name,
+		Scope:              scope,
+		Connection:         e.Connection,
+		Product:            e.Product,
+		HostedURL:          e.HostedURL,
+		Inferred:           e.Correlation == correlationInferred,
+		ReturnWindow:       e.ReturnWindow,
+		Exclusive:          e.Exclusive,
+		Lifetime:           e.Lifetime,
+		Grace:              e.Grace,
+		AllowedRedirects:   e.AllowedRedirects,
+		RedirectURL:        e.RedirectURL,
+		FailureRedirectURL: e.FailureRedirectURL,
+		CallbackURL:        e.CallbackURL,
+		EventsCallbackURL:  e.EventsCallbackURL,
+		PageTitle:          e.PageTitle,
+		SuccessMessage:     e.SuccessMessage,
+		FailureMessage:     e.FailureMessage,
+	}
+}
