@@ -56,3 +56,61 @@ generate: third-party node_modules/.package-lock.json $(BIN)/.sqlc-$(SQLC_VERSIO
 	buf format -w proto
 	buf generate
 	sqlc generate
+
+.PHONY: check-generated
+check-generated: generate ## Fail when gen/ is not what proto/ and db/ say
+	@git diff --exit-code --stat -- gen proto || { echo "gen/ or proto/ is stale: run make generate and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed"; exit 1; }
+
+.PHONY: build
+build: ## Build the binary into .tmp/verigate
+	go build -o .tmp/verigate ./cmd/verigate
+
+.PHONY: dev
+dev: ## Run a whole gateway with nothing set up
+	go run ./cmd/verigate dev
+
+.PHONY: lint
+lint: third-party node_modules/.package-lock.json $(BIN)/.golangci-lint-$(GOLANGCI_VERSION) ## Lint Go, proto and SQL
+	buf lint
+	buf format -d --exit-code proto
+	$(MAKE) breaking
+	golangci-lint run ./...
+
+# Against the last release or, before there is one, the branch's parent: the
+# wire format and the JSON names may only grow.
+BREAKING_AGAINST ?= $(shell git rev-parse -q --verify HEAD~1 2>/dev/null)
+.PHONY: breaking
+breaking: third-party node_modules/.package-lock.json
+	@if [ -n "$(BREAKING_AGAINST)" ] && git cat-file -e $(BREAKING_AGAINST):buf.yaml 2>/dev/null; then \
+	  rm -rf .tmp/against && mkdir -p .tmp/against && git archive $(BREAKING_AGAINST) proto buf.yaml | tar -x -C .tmp/against && \
+	  cp -r third_party .tmp/against/ && buf breaking --against .tmp/against; \
+	else echo "buf breaking: nothing to compare with yet"; fi
+
+.PHONY: test
+test: lint check-generated test-go test-ts test-fuzz ## Run everything that CI runs (it sets itself up)
+
+.PHONY: test-go
+test-go: ## Go tests with the race detector, on a real Postgres
+	go vet ./...
+	go test -race -timeout 10m ./...
+
+.PHONY: test-ts
+test-ts: node_modules/.package-lock.json build ## The generated TypeScript client against a running server
+	npm --workspace clients/ts run check
+	npm --workspace clients/ts run test
+	node --test web/
+
+# A short run of every fuzz target; longer ones are `go test -fuzz` by hand.
+FUZZTIME ?= 5s
+.PHONY: test-fuzz
+test-fuzz: ## Run each fuzz target for $(FUZZTIME)
+	@go list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$dir/*_test.go 2>/dev/null | cut -d' ' -f2); do \
+	    echo "fuzz $$target in $${dir#$(CURDIR)/}"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$dir; \
+	  done; done
+
+.PHONY: clean
+clean: ## Remove what can be rebuilt
+	rm -rf .tmp node_modules clients/ts/node_modules third_party

@@ -30,6 +30,8 @@ import (
 const (
 	// maxRequest is the largest request message; ours are far smaller.
 	maxRequest = 64 << 10
+	// uploadTimeout is how long one request message may take to arrive.
+	uploadTimeout = 10 * time.Second
 	// compressFrom is the smallest response worth compressing. Status messages
 	// never are.
 	compressFrom = 1 << 10
@@ -97,9 +99,11 @@ func (s *Server) mountRPC(mux *http.ServeMux) error {
 	}
 	api := connect.NewServer(
 		rpc.Observe(s.metrics, s.log, time.Now),
+		rpc.BoundUploads(uploadTimeout),
 		tracing,
 		rpc.Authenticate(s.authenticator(), s.metrics, s.log),
 		validate.NewServerInterceptor(),
+		rpc.Storable(),
 	)
 	verigatev1connect.RegisterVerificationServiceHandler(api, s.rpcService())
 	connecthttp.Mount(mux, api,

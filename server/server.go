@@ -112,6 +112,12 @@ func (s *Server) Reload(cfg *config.Config) error {
 	return nil
 }
 
+// Close releases what New opened, for a server that never served.
+func (s *Server) Close() { s.store.Close() }
+
+// Store is this node's database, for whoever sets it up.
+func (s *Server) Store() *store.Store { return s.store }
+
 // Serve answers on the listener until ctx ends, then drains: readiness goes
 // red, streams end over the configured spread, and requests get a little time.
 // It returns within Config.Drain and ten seconds more.
@@ -130,12 +136,16 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		err = s.shutdown(context.WithoutCancel(ctx))
-		<-served
+		err = errors.Join(s.shutdown(context.WithoutCancel(ctx)), unexpected(<-served))
 	}
 	stopBackground()
 	running.Wait()
 	s.store.Close()
+	return unexpected(err)
+}
+
+// unexpected drops the error that every stopped server reports.
+func unexpected(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -52,6 +52,8 @@ func hashSecret(text string) []byte {
 	return sum[:]
 }
 
+var errMalformedKey = errors.New("malformed API key")
+
 type presentedKey struct {
 	environment verification.Environment
 	id          string
@@ -61,8 +63,12 @@ type presentedKey struct {
 func parseKey(text string) (presentedKey, error) {
 	// The secret may contain underscores: it is whatever follows the third.
 	parts := strings.SplitN(text, "_", keyParts)
-	if len(parts) != keyParts || len(parts[2]) != hex.EncodedLen(keyIDBytes) {
-		return presentedKey{}, errors.New("malformed API key")
+	if len(parts) != keyParts {
+		return presentedKey{}, errMalformedKey
+	}
+	// A header may hold any byte; the database would stumble over some.
+	if id, err := hex.DecodeString(parts[2]); err != nil || len(id) != keyIDBytes {
+		return presentedKey{}, errMalformedKey
 	}
 	return presentedKey{environment: verification.Environment(parts[1]), id: parts[2], secret: parts[3]}, nil
 }

@@ -61,7 +61,7 @@ func (c *checker) publicURL() string {
 	}
 	origin, problem := parseOrigin(c.file.PublicURL, c.development)
 	if problem != nil {
-		c.report.check("public_url", "%v", problem)
+		c.report.checkf("public_url", "%v", problem)
 	}
 	return origin
 }
@@ -70,7 +70,7 @@ func (c *checker) listen() string {
 	host, port, err := net.SplitHostPort(c.file.Listen)
 	if number, portErr := strconv.Atoi(port); err != nil || portErr != nil || number < 0 || number > maxPort ||
 		(host != "" && !isHost(strings.ToLower(host))) {
-		c.report.check("listen", "%s is not an address; write host:port, such as %s, or :8080 for all interfaces",
+		c.report.checkf("listen", "%s is not an address; write host:port, such as %s, or :8080 for all interfaces",
 			quote(c.file.Listen), defaultListen)
 	}
 	return c.file.Listen
@@ -78,7 +78,7 @@ func (c *checker) listen() string {
 
 func (c *checker) clientTokenKeys() []ClientTokenKey {
 	if len(c.file.ClientTokens.Keys) == 0 {
-		c.report.check("client_tokens.keys", "is missing; list at least one key with an id and a secret")
+		c.report.checkf("client_tokens.keys", "is missing; list at least one key with an id and a secret")
 	}
 	keys := make([]ClientTokenKey, 0, len(c.file.ClientTokens.Keys))
 	seen := map[string]string{}
@@ -89,11 +89,11 @@ func (c *checker) clientTokenKeys() []ClientTokenKey {
 		}
 		switch {
 		case entry.Secret.Empty():
-			c.report.check(path+".secret", "is missing; write a reference, ${ENV_NAME} or file:/path")
+			c.report.checkf(path+".secret", "is missing; write a reference, ${ENV_NAME} or file:/path")
 		case len(entry.Secret.Reveal()) < minTokenSecret:
-			c.report.check(path+".secret", "is too short: it must have at least %d bytes; make one with openssl rand -base64 32", minTokenSecret)
+			c.report.checkf(path+".secret", "is too short: it must have at least %d bytes; make one with openssl rand -base64 32", minTokenSecret)
 		}
-		keys = append(keys, ClientTokenKey{ID: entry.ID, Secret: entry.Secret})
+		keys = append(keys, ClientTokenKey(entry))
 	}
 	return keys
 }
@@ -102,9 +102,9 @@ func (c *checker) databaseURL() secret.Value {
 	dsn := c.file.DatabaseURL.Reveal()
 	switch {
 	case dsn == "":
-		c.report.check("database_url", "is missing; write a reference to the Postgres URL, ${ENV_NAME} or file:/path")
+		c.report.checkf("database_url", "is missing; write a reference to the Postgres URL, ${ENV_NAME} or file:/path")
 	case !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") && !strings.Contains(dsn, "="):
-		c.report.check("database_url", "refers to something that is not a Postgres address; it must read postgres://user:password@host/database")
+		c.report.checkf("database_url", "refers to something that is not a Postgres address; it must read postgres://user:password@host/database")
 	}
 	return c.file.DatabaseURL
 }
@@ -116,7 +116,7 @@ func (c *checker) origins() []string {
 		path := element("cors.origins", i)
 		origin, problem := parseOrigin(raw, c.development)
 		if problem != nil {
-			c.report.check(path, "%v", problem)
+			c.report.checkf(path, "%v", problem)
 			continue
 		}
 		c.unique(seen, origin, origin, path, "", "remove one")
@@ -128,11 +128,11 @@ func (c *checker) origins() []string {
 func (c *checker) watch() Watch {
 	w, b := c.file.Watch, c.bounds
 	if w.MaxWatchers < 1 || w.MaxWatchers > b.maxWatchers {
-		c.report.check("watch.max_watchers", "is %d, but must be between 1 and %d", w.MaxWatchers, b.maxWatchers)
+		c.report.checkf("watch.max_watchers", "is %d, but must be between 1 and %d", w.MaxWatchers, b.maxWatchers)
 	}
 	const beats = 2
 	if !c.report.unread("watch.heartbeat") && w.MaxAge >= b.maxAge.from && w.MaxAge < beats*w.Heartbeat {
-		c.report.check("watch.max_age", "is %s, but must be at least twice watch.heartbeat (%s); streams end from half of max_age on",
+		c.report.checkf("watch.max_age", "is %s, but must be at least twice watch.heartbeat (%s); streams end from half of max_age on",
 			formatDuration(w.MaxAge), formatDuration(w.Heartbeat))
 	}
 	return Watch{
@@ -145,7 +145,7 @@ func (c *checker) watch() Watch {
 
 func (c *checker) within(path string, value time.Duration, allowed span) time.Duration {
 	if value < allowed.from || value > allowed.to {
-		c.report.check(path, "is %s, but must be between %s and %s",
+		c.report.checkf(path, "is %s, but must be between %s and %s",
 			formatDuration(value), formatDuration(allowed.from), formatDuration(allowed.to))
 	}
 	return value
@@ -153,7 +153,7 @@ func (c *checker) within(path string, value time.Duration, allowed span) time.Du
 
 func (c *checker) required(path, value, remedy string) bool {
 	if value == "" {
-		c.report.check(path, "is missing; %s", remedy)
+		c.report.checkf(path, "is missing; %s", remedy)
 	}
 	return value != ""
 }
@@ -163,7 +163,7 @@ func (c *checker) matches(path, value string, pattern *regexp.Regexp, shape stri
 		return false
 	}
 	if !pattern.MatchString(value) {
-		c.report.check(path, "%s is not allowed; write %s", quote(value), shape)
+		c.report.checkf(path, "%s is not allowed; write %s", quote(value), shape)
 		return false
 	}
 	return true
@@ -177,7 +177,7 @@ func (c *checker) unique(seen map[string]string, identity, value, path, key, why
 		seen[identity] = path
 		return
 	}
-	c.report.check(join(path, key), "%s is already used by %s on line %d; %s",
+	c.report.checkf(join(path, key), "%s is already used by %s on line %d; %s",
 		quote(value), earlier, c.report.lineOf(join(earlier, key)), why)
 }
 

@@ -20,7 +20,7 @@ const (
 
 func (c *checker) connections() []Connection {
 	if len(c.file.Connections) == 0 {
-		c.report.check("connections", "is missing; declare at least one account at a provider")
+		c.report.checkf("connections", "is missing; declare at least one account at a provider")
 	}
 	built := make([]Connection, 0, len(c.file.Connections))
 	seen := map[string]string{}
@@ -45,7 +45,7 @@ func (c *checker) connections() []Connection {
 // choice reports a value that is neither of two.
 func (c *checker) choice(path, value, one, other string) {
 	if c.required(path, value, "write "+one+" or "+other) && value != one && value != other {
-		c.report.check(path, "must be %s or %s, not %s", one, other, quote(value))
+		c.report.checkf(path, "must be %s or %s, not %s", one, other, quote(value))
 	}
 }
 
@@ -62,12 +62,12 @@ func (c *checker) settings(entry *connectionEntry, path string) provider.Setting
 	}
 	construct, ok := c.registry[entry.Provider]
 	if !ok {
-		c.report.check(path+".provider", "there is no provider %s; %s", quote(entry.Provider), oneOf(entry.Provider, known))
+		c.report.checkf(path+".provider", "there is no provider %s; %s", quote(entry.Provider), oneOf(entry.Provider, known))
 		return nil
 	}
 	settings, at := construct(), path+".settings"
 	if !isStruct(settings) {
-		c.report.check(at, "cannot be read: the adapter %s keeps them in something else than a struct; this is a bug in it", entry.Provider)
+		c.report.checkf(at, "cannot be read: the adapter %s keeps them in something else than a struct; this is a bug in it", entry.Provider)
 		return nil
 	}
 	if !entry.Settings.IsZero() {
@@ -77,7 +77,7 @@ func (c *checker) settings(entry *connectionEntry, path string) provider.Setting
 		setter.SetEnvironment(environmentOrTest(entry.Environment))
 	}
 	for _, problem := range settings.Validate(c.development) {
-		c.report.check(strings.TrimSuffix(at+"."+problem.Field, "."), "%s", problem.Message)
+		c.report.checkf(strings.TrimSuffix(at+"."+problem.Field, "."), "%s", problem.Message)
 	}
 	return settings
 }

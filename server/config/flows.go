@@ -19,7 +19,7 @@ const (
 
 func (c *checker) flows() []verification.Flow {
 	if len(c.file.Flows) == 0 {
-		c.report.check("flows", "is missing; declare at least one thing to start")
+		c.report.checkf("flows", "is missing; declare at least one thing to start")
 	}
 	built := make([]verification.Flow, 0, len(c.file.Flows))
 	known, names, lanes := c.directory(), map[string]string{}, map[string]int{}
@@ -79,7 +79,7 @@ func (c *checker) home(known directory, entry *flowEntry, path string) int {
 		return i
 	}
 	if known.complete {
-		c.report.check(path+".connection", "there is no connection %s; %s", quote(entry.Connection), oneOf(entry.Connection, known.names))
+		c.report.checkf(path+".connection", "there is no connection %s; %s", quote(entry.Connection), oneOf(entry.Connection, known.names))
 	}
 	return -1
 }
@@ -94,7 +94,7 @@ func (c *checker) lane(lanes map[string]int, index int) {
 		lanes[key] = index
 	}
 	if known && c.file.Flows[first].Exclusive != entry.Exclusive {
-		c.report.check(path+".exclusive", "is %t, but %s on line %d says %t; all flows of one connection and product must agree",
+		c.report.checkf(path+".exclusive", "is %t, but %s on line %d says %t; all flows of one connection and product must agree",
 			entry.Exclusive, element("flows", first), c.report.lineOf(element("flows", first)+".exclusive"), !entry.Exclusive)
 	}
 }
@@ -105,14 +105,14 @@ func (c *checker) correlation(entry *flowEntry, path string, home int) {
 	at := path + ".correlation"
 	c.choice(at, entry.Correlation, correlationExact, correlationInferred)
 	if entry.Correlation == correlationExact && entry.HostedURL != "" {
-		c.report.check(at, "must be %s because hosted_url is one page for everybody: no webhook about it names a verification, so %s can never match",
+		c.report.checkf(at, "must be %s because hosted_url is one page for everybody: no webhook about it names a verification, so %s can never match",
 			correlationInferred, correlationExact)
 	}
 	if entry.Correlation != correlationInferred || home < 0 || c.file.Connections[home].Dedicated ||
 		c.report.unread(element("connections", home)+".dedicated") {
 		return
 	}
-	c.report.check(at, "needs dedicated: true on the connection %s: inferring is safe only where nothing else creates verifications on the account",
+	c.report.checkf(at, "needs dedicated: true on the connection %s: inferring is safe only where nothing else creates verifications on the account",
 		entry.Connection)
 }
 
@@ -126,13 +126,13 @@ func (c *checker) flowURLs(entry *flowEntry, path string) {
 	if entry.HostedURL != "" {
 		c.length(path+".hosted_url", entry.HostedURL, maxURL)
 		if _, problem := parseURL(entry.HostedURL, c.development); problem != nil {
-			c.report.check(path+".hosted_url", "%v", problem)
+			c.report.checkf(path+".hosted_url", "%v", problem)
 		}
 	}
 	sound := !c.report.unread(path + ".allowed_redirects")
 	for i, allowed := range entry.AllowedRedirects {
 		if err := verification.CheckAllowedRedirect(allowed); err != nil {
-			c.report.check(element(path+".allowed_redirects", i), "%s", message(err))
+			c.report.checkf(element(path+".allowed_redirects", i), "%s", message(err))
 			sound = false
 		}
 	}
@@ -156,7 +156,7 @@ func (c *checker) redirect(path, key, target string, allowed []string, sound boo
 		err = verification.CheckAllowedRedirect(page)
 	}
 	if err != nil {
-		c.report.check(path+"."+key, "%s", message(err))
+		c.report.checkf(path+"."+key, "%s", message(err))
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *checker) callback(path, key, target string) {
 	}
 	c.length(path+"."+key, target, maxURL)
 	if err := verification.CheckCallbackURL(key, target); err != nil {
-		c.report.check(path+"."+key, "%s", message(err))
+		c.report.checkf(path+"."+key, "%s", message(err))
 	}
 }
 
@@ -178,7 +178,7 @@ func (c *checker) flowTexts(entry *flowEntry, path string) {
 
 func (c *checker) length(path, text string, most int) {
 	if n := utf8.RuneCountInString(text); n > most {
-		c.report.check(path, "has %d characters, but must have at most %d", n, most)
+		c.report.checkf(path, "has %d characters, but must have at most %d", n, most)
 	}
 }
 

@@ -92,9 +92,9 @@ func (r *report) silence(path string) {
 	}
 }
 
-// check records what a check found, unless the value, something in it or
+// checkf records what a check found, unless the value, something in it or
 // something around it could not be read in the first place.
-func (r *report) check(path, format string, args ...any) {
+func (r *report) checkf(path, format string, args ...any) {
 	if !r.unread(path) {
 		r.add(path, r.lineOf(path), fmt.Sprintf(format, args...))
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"connectrpc.com/connect/v2"
 )
 
-// writeTimeout is how long one message may take to leave.
-const writeTimeout = 10 * time.Second
+// defaultWriteTimeout is Timing.Write when that is zero.
+const defaultWriteTimeout = 10 * time.Second
 
 type writeControlKey struct{}
 
-// WithWriteControl lets streams set a deadline for each message: connect hides
+// WithWriteControl lets calls set deadlines for single messages: connect hides
 // the ResponseWriter, so the controller travels in the context.
 func WithWriteControl(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,10 +25,45 @@ func WithWriteControl(next http.Handler) http.Handler {
 // armWriteDeadline bounds the next write. The returned function clears the
 // deadline again: on HTTP/2 one that expires resets the stream even when
 // nothing is being written.
-func armWriteDeadline(ctx context.Context) func() {
+func armWriteDeadline(ctx context.Context, timeout time.Duration) func() {
+	if timeout == 0 {
+		timeout = defaultWriteTimeout
+	}
 	control, ok := ctx.Value(writeControlKey{}).(*http.ResponseController)
-	if !ok || control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+	if !ok || control.SetWriteDeadline(time.Now().Add(timeout)) != nil {
 		return func() {}
 	}
 	return func() { _ = control.SetWriteDeadline(time.Time{}) }
+}
+
+// BoundUploads is an interceptor that gives a request message a time to arrive.
+// The deadline is cleared with the message, so that it never ends a stream or a
+// long poll; a refused call keeps it, because the HTTP server still reads what
+// is left of the body.
+func BoundUploads(timeout time.Duration) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			control, ok := ctx.Value(writeControlKey{}).(*http.ResponseController)
+			if !ok || control.SetReadDeadline(time.Now().Add(timeout)) != nil {
+				return next(ctx, spec, stream)
+			}
+			return next(ctx, spec, &boundStream{ServerStream: stream, control: control})
+		}
+	}
+}
+
+// boundStream clears the read deadline once a message has arrived.
+type boundStream struct {
+	connect.ServerStream
+
+	control *http.ResponseController
+}
+
+// Receive implements connect.ServerStream.
+func (s *boundStream) Receive(msg any) error {
+	err := s.ServerStream.Receive(msg)
+	if err == nil {
+		_ = s.control.SetReadDeadline(time.Time{})
+	}
+	return err
 }

@@ -5,8 +5,8 @@
 //	request ─► interceptors: recover, log, trace, authenticate ─► decode ─►
 //	field rules ─► handler ─► verification.Service
 //
-// It imports verification, watch, access and generated code, never store,
-// webhook or an adapter.
+// It imports verification, watch, access, telemetry and generated code, never
+// store, webhook or an adapter.
 package rpc
 
 import (
@@ -19,6 +19,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
@@ -43,6 +44,8 @@ type Timing struct {
 	MaxAge time.Duration
 	// DrainSpread is over how long streams end when the node drains.
 	DrainSpread time.Duration
+	// Write is how long one message may take to leave; zero means 10 s.
+	Write time.Duration
 }
 
 var _ verigatev1connect.VerificationServiceHandler = (*Service)(nil)
@@ -64,6 +67,7 @@ func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVeri
 	if err != nil {
 		return nil, toConnect(err)
 	}
+	telemetry.NoteVerification(ctx, v.ID)
 	token, err := s.Tokens().Issue(v)
 	if err != nil {
 		return nil, toConnect(err)
@@ -91,17 +95,21 @@ func (s *Service) GetVerification(ctx context.Context, r *verigatev1.GetVerifica
 
 func (s *Service) find(ctx context.Context, p access.Principal, r *verigatev1.GetVerificationRequest) (*verification.Verification, error) {
 	if r.GetId() != "" {
-		id, err := visible(p, r.GetId())
+		id, err := visible(ctx, p, r.GetId())
 		if err != nil {
 			return nil, err
 		}
 		return s.Verifications.Get(ctx, p.Scope, id)
 	}
 	v, err := s.Verifications.GetByReference(ctx, p.Scope, r.GetReference())
-	if err == nil && !p.MaySee(v.ID) {
+	if err != nil {
+		return nil, err
+	}
+	if !p.MaySee(v.ID) {
 		return nil, verification.ErrNotFound
 	}
-	return v, err
+	telemetry.NoteVerification(ctx, v.ID)
+	return v, nil
 }
 
 // waitNewer is the long poll. It registers before it reads, so that it misses
@@ -185,7 +193,7 @@ func (s *Service) CancelVerification(ctx context.Context, r *verigatev1.CancelVe
 	if err != nil {
 		return nil, toConnect(err)
 	}
-	id, err := visible(p, r.GetId())
+	id, err := visible(ctx, p, r.GetId())
 	if err != nil {
 		return nil, toConnect(err)
 	}
@@ -196,19 +204,22 @@ func (s *Service) CancelVerification(ctx context.Context, r *verigatev1.CancelVe
 	return &verigatev1.CancelVerificationResponse{Verification: toProto(v, p)}, nil
 }
 
-// visible parses an id and hides what is not the principal's.
-func visible(p access.Principal, text string) (uuid.UUID, error) {
+// visible parses an id, notes it for the log, and hides what is not the
+// principal's.
+func visible(ctx context.Context, p access.Principal, text string) (uuid.UUID, error) {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return uuid.Nil, verification.Invalid("id", "must be a UUID")
 	}
+	telemetry.NoteVerification(ctx, id)
 	if !p.MaySee(id) {
 		return uuid.Nil, verification.ErrNotFound
 	}
 	return id, nil
 }
 
-// between returns a random duration from low to high.
+// between returns a random duration from low to high. It spreads load and keeps
+// no secret.
 func between(low, high time.Duration) time.Duration {
 	if high <= low {
 		return low

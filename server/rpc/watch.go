@@ -29,7 +29,7 @@ func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequ
 	if err != nil {
 		return toConnect(err)
 	}
-	id, err := visible(p, r.GetId())
+	id, err := visible(ctx, p, r.GetId())
 	if err != nil {
 		return toConnect(err)
 	}
@@ -118,7 +118,7 @@ func (f *follower) drain(ctx context.Context) error {
 // write sends one message within a deadline: a reader that stopped reading must
 // not hold the stream for ever.
 func (f *follower) write(ctx context.Context, update *verigatev1.StatusUpdate) error {
-	release := armWriteDeadline(ctx)
+	release := armWriteDeadline(ctx, f.service.Timing.Write)
 	defer release()
 	return f.stream.Send(update)
 }

@@ -99,7 +99,7 @@ func (s *sender) send(m message) error {
 func (s *sender) close(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closed && s.pending > 0 {
-		s.log.Warn("sandbox: closing with webhooks unsent", slog.Int("count", s.pending))
+		s.log.WarnContext(ctx, "sandbox: closing with webhooks unsent", slog.Int("count", s.pending))
 	}
 	s.closed = true
 	s.mu.Unlock()

@@ -48,7 +48,7 @@ func (v *VerifyHuman) generate(w http.ResponseWriter, r *http.Request) error {
 	v.mu.Lock()
 	v.sessions.put(s.token, s)
 	v.mu.Unlock()
-	v.options.Log.Info("sandbox: hosted session made")
+	v.options.Log.InfoContext(r.Context(), "sandbox: hosted session made")
 	return writeJSON(w, http.StatusOK, generated{
 		HostedURL: v.options.BaseURL + "/hosted/v/" + s.token,
 		Token:     s.token,

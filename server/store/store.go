@@ -141,8 +141,8 @@ func translate(err error) error {
 
 func isDown(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch {
-		case pgErr.Code == codeTooManyConnections, pgErr.Code == codeLockNotAvailable, pgErr.Code == codeQueryCanceled:
+		switch pgErr.Code {
+		case codeTooManyConnections, codeLockNotAvailable, codeQueryCanceled:
 			return true
 		}
 		class := pgErr.Code[:2]

@@ -61,7 +61,9 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 }
 
 // Handler serves the metrics.
-func (m *Metrics) Handler() http.Handler { return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}) }
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
 
 // Applied implements verification.Meter.
 func (m *Metrics) Applied(event verification.EventKind, source verification.Source, effect verification.Effect, rung verification.Rung) {

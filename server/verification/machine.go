@@ -14,11 +14,9 @@ var (
 	refused   = move{effect: Refused}
 )
 
-// machine says every legal move; a state × event pair that is not here is a
-// bug that the tests find. docs/state-machine.md is drawn from it.
-//
-// Expired is listed as it is after the grace period; late.go's rule for a
-// decision within it is lateDecision below.
+// machine says every legal move; the tests miss no state × event pair, and draw
+// docs/state-machine.md from it. Expired is listed as it is after the grace
+// period; what a decision does within it is lateDecision below.
 var machine = map[State]map[EventKind]move{
 	Created: {
 		SessionOpened: to(Pending), PersonReturned: to(Processing), PersonSubmitted: to(Processing),

@@ -15,21 +15,23 @@ import (
 
 // StartRequest is a caller's wish. Field rules that need no configuration were
 // checked at the edge.
+//
+// Its JSON is what an idempotency key is tied to, so the names stay.
 type StartRequest struct {
-	Flow               string
-	Subject            string
-	Reference          string
-	IdempotencyKey     string
-	RedirectURL        string
-	FailureRedirectURL string
-	CallbackURL        string
-	EventsCallbackURL  string
+	Flow               string `json:"flow"`
+	Subject            string `json:"subject"`
+	Reference          string `json:"reference"`
+	IdempotencyKey     string `json:"-"`
+	RedirectURL        string `json:"redirect_url"`
+	FailureRedirectURL string `json:"failure_redirect_url"`
+	CallbackURL        string `json:"callback_url"`
+	EventsCallbackURL  string `json:"events_callback_url"`
 	// ExpiresIn is zero for the flow's lifetime.
-	ExpiresIn      time.Duration
-	PageTitle      string
-	SuccessMessage string
-	FailureMessage string
-	Metadata       map[string]string
+	ExpiresIn      time.Duration     `json:"expires_in"`
+	PageTitle      string            `json:"page_title"`
+	SuccessMessage string            `json:"success_message"`
+	FailureMessage string            `json:"failure_message"`
+	Metadata       map[string]string `json:"metadata"`
 }
 
 // nonceBytes makes a return leg as hard to guess as a 256-bit key.
@@ -82,7 +84,7 @@ func (r StartRequest) withDefaults(f *Flow) StartRequest {
 	return r
 }
 
-func (r *StartRequest) check(f *Flow) error {
+func (r StartRequest) check(f *Flow) error {
 	for _, target := range []struct{ field, url string }{
 		{"redirect_url", r.RedirectURL}, {"failure_redirect_url", r.FailureRedirectURL},
 	} {
@@ -176,7 +178,6 @@ func (s *Service) createOnce(ctx context.Context, v *Verification, key string, h
 // contentHash covers everything that the caller said but the key itself; what
 // the flow adds may change between two tries.
 func (r StartRequest) contentHash() ([]byte, error) {
-	r.IdempotencyKey = ""
 	content, err := json.Marshal(r)
 	if err != nil {
 		return nil, NewError(KindInternal, "INTERNAL", "internal error").WithCause(err)

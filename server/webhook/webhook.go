@@ -30,8 +30,8 @@ import (
 const (
 	// MaxBody is the largest body that is read; more is 413.
 	MaxBody = 1 << 20
-	// readTimeout bounds the upload, however slowly it drips.
-	readTimeout = 10 * time.Second
+	// defaultReadTimeout is Handler.ReadTimeout when that is zero.
+	defaultReadTimeout = 10 * time.Second
 	// settleTimeout bounds storing and applying. Providers wait 10 s for an
 	// answer (VerifyHuman docs, webhooks page), so we give up before they do.
 	settleTimeout = 8 * time.Second
@@ -73,10 +73,13 @@ type Handler struct {
 	Meter       Meter
 	Log         *slog.Logger
 	Now         func() time.Time
+	// ReadTimeout bounds the upload, however slowly it drips; zero means 10 s.
+	ReadTimeout time.Duration
 }
 
 // ServeHTTP answers 200 for everything that was stored.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	release := h.armReadDeadline(w)
 	connection, ok := h.Connections.Connection(r.PathValue("connection"))
 	if !ok {
 		h.refuse(w, r, "", http.StatusNotFound, "unknown_connection")
@@ -91,11 +94,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, connection.Name, http.StatusUnsupportedMediaType, "content_type")
 		return
 	}
-	body, status := readBody(w, r, h.Now())
+	body, status := readBody(w, r)
 	if status != 0 {
 		h.refuse(w, r, connection.Name, status, "body")
 		return
 	}
+	release()
 	hook := provider.Webhook{Header: r.Header, Body: body, ReceiveTime: h.Now()}
 	if err := connection.Provider.Authenticate(hook); err != nil {
 		h.Log.WarnContext(r.Context(), "webhook refused", "connection", connection.Name, "error", err)
@@ -169,12 +173,23 @@ func (h *Handler) refuse(w http.ResponseWriter, _ *http.Request, connection stri
 	http.Error(w, http.StatusText(status), status)
 }
 
-// readBody reads the capped body. A non-zero status says why it could not.
-func readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, int) {
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(now.Add(readTimeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+// armReadDeadline bounds the upload from here on. A refused request keeps the
+// deadline: the HTTP server still reads what is left of its body, and would
+// wait for a dripping one for ever. The returned function ends it.
+func (h *Handler) armReadDeadline(w http.ResponseWriter) func() {
+	timeout := h.ReadTimeout
+	if timeout == 0 {
+		timeout = defaultReadTimeout
 	}
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Now().Add(timeout)) != nil {
+		return func() {}
+	}
+	return func() { _ = control.SetReadDeadline(time.Time{}) }
+}
+
+// readBody reads the capped body. A non-zero status says why it could not.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, http.StatusRequestEntityTooLarge
