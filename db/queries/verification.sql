@@ -76,14 +76,14 @@ WHERE lane IS NOT NULL AND state IN ('expired', 'canceled') AND grace_until <= @
 
 -- name: VerificationCandidates :many
 -- Whoever a webhook without a key might have been about when it arrived:
--- neither decided nor bound before that moment. Expired and canceled ones count
--- while their page may still be finished.
+-- neither decided nor bound before that moment. An expired one counts while a
+-- late decision still would, a canceled one while its page may be finished.
 SELECT id,
        coalesce(return_time >= @window_from AND return_time <= @window_until, false)::bool AS returned
 FROM verification
 WHERE connection = @connection AND product = @product
   AND grace_until > @at
   AND (bind_time IS NULL OR bind_time >= @at)
-  AND (final_time IS NULL OR final_time >= @at OR state IN ('expired', 'canceled'))
+  AND (final_time IS NULL OR final_time >= @at OR state = 'expired' OR (state = 'canceled' AND expire_time > @at))
 ORDER BY returned DESC, id
 LIMIT 2;

@@ -20,7 +20,7 @@ FROM verification
 WHERE connection = $3 AND product = $4
   AND grace_until > $5
   AND (bind_time IS NULL OR bind_time >= $5)
-  AND (final_time IS NULL OR final_time >= $5 OR state IN ('expired', 'canceled'))
+  AND (final_time IS NULL OR final_time >= $5 OR state = 'expired' OR (state = 'canceled' AND expire_time > $5))
 ORDER BY returned DESC, id
 LIMIT 2
 `
@@ -39,8 +39,8 @@ type VerificationCandidatesRow struct {
 }
 
 // Whoever a webhook without a key might have been about when it arrived:
-// neither decided nor bound before that moment. Expired and canceled ones count
-// while their page may still be finished.
+// neither decided nor bound before that moment. An expired one counts while a
+// late decision still would, a canceled one while its page may be finished.
 func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg VerificationCandidatesParams) ([]VerificationCandidatesRow, error) {
 	rows, err := db.Query(ctx, verificationCandidates,
 		arg.WindowFrom,

@@ -166,8 +166,10 @@ func couldBe(v *Verification, at time.Time) bool {
 	switch v.State {
 	case Created, Pending, Processing, InReview:
 		return true
-	case Expired, Canceled:
+	case Expired:
 		return at.Before(v.GraceUntil)
+	case Canceled:
+		return at.Before(v.ExpireTime) // its page works until then
 	case Approved, Declined, Failed:
 		return false
 	}
