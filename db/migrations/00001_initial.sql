@@ -59,7 +59,12 @@ CREATE INDEX verification_overdue ON verification (expire_time)
 -- What the start sweep reads: starts that died before the provider answered.
 CREATE INDEX verification_unstarted ON verification (create_time) WHERE state = 'created';
 -- What correlation reads: rows that a webhook without a key might belong to.
-CREATE INDEX verification_candidate ON verification (connection, product, grace_until) WHERE bind_time IS NULL;
+CREATE INDEX verification_candidate ON verification (connection, product, grace_until)
+    WHERE state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled');
+CREATE INDEX verification_returned ON verification (connection, product, return_time) WHERE return_time IS NOT NULL;
+-- Correlation asks who was decided after a webhook that waits had arrived.
+CREATE INDEX verification_decided ON verification (connection, product, final_time)
+    WHERE state IN ('approved', 'declined', 'failed');
 -- One holder per exclusive lane; the database refuses a second.
 CREATE UNIQUE INDEX verification_lane ON verification (lane) WHERE lane IS NOT NULL;
 

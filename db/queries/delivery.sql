@@ -54,9 +54,11 @@ ORDER BY d.receive_time
 LIMIT @row_limit;
 
 -- name: DeliveryHasParkedTwin :one
+-- One that names somebody, by key or id, is about that somebody and no twin.
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE effect = 'unmatched' AND connection = @connection AND product = @product AND id <> @id
+      AND keys = '{}' AND named_id = ''
       AND receive_time >= @window_from AND receive_time <= @window_until
 ) AS twin;
 

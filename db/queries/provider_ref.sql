@@ -1,7 +1,7 @@
 -- name: ProviderRefFind :many
 SELECT * FROM provider_ref WHERE connection = @connection AND ref = ANY (@refs::text[]);
 
--- name: ProviderRefInsert :exec
+-- name: ProviderRefInsert :execrows
 -- The first binding of a ref stays.
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
 VALUES (@connection, @ref, @verification_id, @match, @create_time)

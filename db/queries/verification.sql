@@ -75,15 +75,39 @@ UPDATE verification SET lane = NULL
 WHERE lane IS NOT NULL AND state IN ('expired', 'canceled') AND grace_until <= @now;
 
 -- name: VerificationCandidates :many
--- Whoever a webhook without a key might have been about when it arrived:
--- neither decided nor bound before that moment. An expired one counts while a
--- late decision still would, a canceled one while its page may be finished.
-SELECT id,
-       coalesce(return_time >= @window_from AND return_time <= @window_until, false)::bool AS returned
-FROM verification
-WHERE connection = @connection AND product = @product
-  AND grace_until > @at
-  AND (bind_time IS NULL OR bind_time >= @at)
-  AND (final_time IS NULL OR final_time >= @at OR state = 'expired' OR (state = 'canceled' AND expire_time > @at))
-ORDER BY returned DESC, id
+-- Whoever a webhook without a key might have been about when it arrived: not
+-- decided before that moment. An expired one counts while a late decision still
+-- would, a canceled one while its page may be finished, and one that is bound
+-- to another provider id while it is open: it may have got a second. Only its
+-- return tells nothing any more. Each part stops at two rows, so that the price
+-- does not grow with what is open.
+SELECT c.id, c.create_time, c.return_time, bool_or(c.is_returned)::bool AS returned
+FROM (
+    (SELECT v.id, v.create_time, v.return_time, true AS is_returned
+     FROM verification v
+     WHERE v.connection = @connection AND v.product = @product
+       AND v.return_time >= @window_from AND v.return_time <= @window_until
+       AND v.grace_until > @at
+       AND (v.bind_time IS NULL OR v.bind_time >= @at)
+       AND (v.final_time IS NULL OR v.final_time >= @at
+            OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > @at))
+     LIMIT 2)
+    UNION ALL
+    (SELECT v.id, v.create_time, v.return_time, false
+     FROM verification v
+     WHERE v.connection = @connection AND v.product = @product
+       AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
+       AND v.grace_until > @at
+       AND (v.state <> 'canceled' OR v.expire_time > @at OR v.final_time >= @at)
+     LIMIT 2)
+    UNION ALL
+    (SELECT v.id, v.create_time, v.return_time, false
+     FROM verification v
+     WHERE v.connection = @connection AND v.product = @product
+       AND v.state IN ('approved', 'declined', 'failed')
+       AND v.final_time >= @at AND v.grace_until > @at
+     LIMIT 2)
+) c
+GROUP BY c.id, c.create_time, c.return_time
+ORDER BY returned DESC, c.id
 LIMIT 2;

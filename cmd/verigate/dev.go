@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"github.com/spf13/cobra"
+
+	"github.com/verigate/verigate/db"
+	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
+	"github.com/verigate/verigate/server"
+	"github.com/verigate/verigate/server/pgdev"
+	"github.com/verigate/verigate/server/sandbox"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/telemetry"
+	"github.com/verigate/verigate/web"
+)
+
+const (
+	defaultDevListen  = "127.0.0.1:8080"
+	defaultDevDataDir = ".verigate"
+	// stopTimeout bounds how long the sandbox and the database may take to end.
+	stopTimeout = 15 * time.Second
+)
+
+type devOptions struct {
+	listen      string
+	dataDir     string
+	ephemeral   bool
+	databaseURL string
+	faults      []string
+	log         logOptions
+}
+
+func devCommand(std streams) *cobra.Command {
+	var o devOptions
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a whole gateway with nothing set up",
+		Long: `Start everything on one loopback port: a private Postgres, the API, webhooks, a
+sandbox provider and a demo page. Nothing has to be installed or configured;
+Postgres binaries are fetched once if the machine has none.
+
+It writes VERIGATE_URL and VERIGATE_API_KEY to dev.env in the data directory;
+the client commands find it there when run beside it.`,
+		Example: `  verigate dev
+  verigate dev --listen 127.0.0.1:9090 --ephemeral
+  verigate dev --sandbox-fault duplicate=2 --sandbox-fault shape=envelope`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), o, std) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.listen, "listen", defaultDevListen, "loopback address to serve on; port 0 picks a free one")
+	f.StringVar(&o.dataDir, "data-dir", defaultDevDataDir, "where the database and dev.env are kept")
+	f.BoolVar(&o.ephemeral, "ephemeral", false, "forget the database when it stops (dev.env is still written to the data directory)")
+	f.StringVar(&o.databaseURL, "database-url", "", "use this Postgres instead of a private one")
+	f.StringArrayVar(&o.faults, "sandbox-fault", nil, "make the sandbox misbehave: name or name=value, repeatable")
+	o.log.flags(c, "warn")
+	return c
+}
+
+// dev starts the parts in the order in which they need each other, and ends
+// them in the other.
+func dev(ctx context.Context, o devOptions, std streams) (err error) {
+	o.log.text = true
+	log, err := o.log.logger(std)
+	if err != nil {
+		return err
+	}
+	faults, err := parseFaults(o.faults)
+	if err != nil {
+		return err
+	}
+	// The port first: a taken one should not cost the start of a database.
+	listener, err := listenLoopback(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	files, err := openDevFiles(o.dataDir)
+	if err != nil {
+		return err
+	}
+	dsn, stopDatabase, died, err := devDatabase(ctx, o, std, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopDatabase()) }()
+	return devGateway(ctx, devParts{options: o, std: std, log: log, listener: listener, files: files, dsn: dsn, died: died, faults: faults})
+}
+
+func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, usageError("--listen: write host:port, such as " + defaultDevListen)
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, usageError("--listen: dev hands out keys to everybody who can reach it, so it serves loopback addresses only")
+	}
+	return listen(ctx, address)
+}
+
+// devDatabase returns a migrated database: a private one unless one was named.
+func devDatabase(ctx context.Context, o devOptions, std streams, log *slog.Logger) (secret.Value, func() error, <-chan struct{}, error) {
+	dsn, stop, died := secret.New(o.databaseURL), func() error { return nil }, (<-chan struct{})(nil)
+	if o.databaseURL == "" {
+		private, err := pgdev.Start(ctx, pgdev.Options{
+			DataDir: o.dataDir, Ephemeral: o.ephemeral, Durable: true, Progress: std.Err, Log: log,
+		})
+		if err != nil {
+			return secret.Value{}, nil, nil, err
+		}
+		dsn, died = secret.New(private.DSN()), private.Done()
+		stop = func() error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			return private.Stop(ctx)
+		}
+	}
+	if _, err := db.Migrate(ctx, dsn.Reveal()); err != nil {
+		return secret.Value{}, nil, nil, errors.Join(err, stop())
+	}
+	return dsn, stop, died, nil
+}
+
+// devParts is what devGateway is made of.
+type devParts struct {
+	options  devOptions
+	std      streams
+	log      *slog.Logger
+	listener net.Listener
+	files    *devFiles
+	dsn      secret.Value
+	died     <-chan struct{}
+	faults   sandbox.Faults
+}
+
+func devGateway(ctx context.Context, p devParts) (err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	url := "http://" + p.listener.Addr().String()
+	tracer, flush, err := telemetry.Tracing(ctx, buildVersion())
+	if err != nil {
+		return err
+	}
+	defer flushTraces(ctx, flush, p.log)
+	emulator, err := devSandbox(url, p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err = errors.Join(err, emulator.Close(ctx))
+	}()
+	demo := &lateHandler{}
+	node, err := server.New(ctx, server.Options{
+		Config: devConfig(url, p.dsn, p.files.tokenKey), Log: p.log, Tracer: tracer, Development: true,
+		Mount: func(mux *http.ServeMux) {
+			mux.Handle(sandboxPath+"/", http.StripPrefix(sandboxPath, emulator))
+			mux.Handle("/", demo)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	key, err := p.files.apiKey(ctx, node.Store())
+	if err != nil {
+		node.Close()
+		return err
+	}
+	demo.set(web.Handler(web.Options{Client: apiClient(url, key), Flows: demoFlows(), Log: p.log}))
+	if err := p.files.writeEnv(url, key); err != nil {
+		node.Close()
+		return err
+	}
+	go stopWhenDead(ctx, p.died, stop)
+	printWelcome(p.std, url, p.files.envPath())
+	err = node.Serve(ctx, p.listener)
+	if cause := context.Cause(ctx); errors.Is(cause, errDatabaseDied) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+var errDatabaseDied = errors.New("the private Postgres ended by itself; see postgres.log in the data directory")
+
+func stopWhenDead(ctx context.Context, died <-chan struct{}, stop context.CancelCauseFunc) {
+	select {
+	case <-died:
+		stop(errDatabaseDied)
+	case <-ctx.Done():
+	}
+}
+
+// apiClient is how the demo page's backend half calls the gateway.
+func apiClient(url string, key secret.Value) verigatev1connect.VerificationServiceClient {
+	authorize := func(next connect.ClientFunc) connect.ClientFunc {
+		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+			if info, ok := connect.CallInfoForClientContext(ctx); ok {
+				info.RequestHeader().Set("Authorization", "Bearer "+key.Reveal())
+			}
+			return next(ctx, spec)
+		}
+	}
+	transport := connecthttp.NewTransport(&http.Client{Timeout: stopTimeout}, url)
+	return verigatev1connect.NewVerificationServiceClient(connect.NewClient(transport, authorize))
+}
+
+func printWelcome(std streams, url, envPath string) {
+	_, _ = fmt.Fprintf(std.Out, `
+Verigate is ready at %[1]s
+
+  Demo page      %[1]s/
+  Flows          identity, age-gate
+  Key            in %[2]s
+
+Try it in another shell:
+
+  set -a; . %[2]s; set +a
+  go run ./cmd/verigate start --flow identity --subject u1 --reference order-1 --redirect-url myapp://verify-complete
+  go run ./cmd/verigate watch <id>
+  go run ./cmd/verigate sandbox complete <id> --outcome pass
+
+Stop with ctrl-C.
+`, url, envPath)
+}
+
+func parseFaults(settings []string) (sandbox.Faults, error) {
+	encoded, err := faultsJSON(settings)
+	if err != nil {
+		return sandbox.Faults{}, err
+	}
+	return sandbox.Faults{}.With(encoded)
+}

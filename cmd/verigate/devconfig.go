@@ -1,0 +1,93 @@
+package main
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/provider/verifyhuman"
+	"github.com/verigate/verigate/server/sandbox"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/verification"
+	"github.com/verigate/verigate/web"
+)
+
+// The development gateway's fixed names, so that scripts and documents can rely
+// on them. The secrets protect nothing: they belong to a sandbox that only
+// loopback reaches.
+const (
+	sandboxPath          = "/sandbox/verifyhuman"
+	sandboxConnection    = "verifyhuman-sandbox"
+	sandboxWebhookSecret = "whsec_sandbox_verifyhuman"
+	sandboxAPIKey        = "vhk_test_sandbox"
+	ageGateSlug          = "age-gate"
+)
+
+func devScope() verification.Scope {
+	return verification.Scope{Project: "dev", Environment: verification.Test}
+}
+
+// devConfig is the configuration that `dev` runs on. The adapter is the real
+// one; nothing behind it knows that the provider is a sandbox.
+func devConfig(url string, dsn, tokenKey secret.Value) *config.Config {
+	settings := &verifyhuman.Settings{
+		BaseURL: url + sandboxPath, APIKey: secret.New(sandboxAPIKey), AuthScheme: verifyhuman.AuthBearer,
+		WebhookSecrets: []secret.Value{secret.New(sandboxWebhookSecret)}, SignatureMode: verifyhuman.SignatureAuto,
+		TimestampTolerance: verifyhuman.DefaultTimestampTolerance, Timeout: verifyhuman.DefaultTimeout,
+		ClientKey: secret.New(sandboxAPIKey), Environment: verification.Test,
+	}
+	return &config.Config{
+		PublicURL: url, DatabaseURL: dsn,
+		ClientTokenKeys: []config.ClientTokenKey{{ID: "dev", Secret: tokenKey}},
+		Watch: config.Watch{
+			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute,
+			PollInterval: 500 * time.Millisecond, MaxWatchers: 10_000,
+		},
+		Drain: time.Second,
+		Connections: []config.Connection{{
+			Name: sandboxConnection, Scope: devScope(), Provider: verifyhuman.Name, Dedicated: true, Settings: settings,
+		}},
+		Flows: []verification.Flow{
+			devFlow("identity", "verifyidentity", ""),
+			devFlow("age-gate", "verifyage", url+sandboxPath+"/flow/"+ageGateSlug),
+		},
+	}
+}
+
+func devFlow(name, product, hostedURL string) verification.Flow {
+	return verification.Flow{
+		Name: name, Scope: devScope(), Connection: sandboxConnection, Product: product, HostedURL: hostedURL,
+		Inferred: true, ReturnWindow: time.Minute, Lifetime: 15 * time.Minute, Grace: 5 * time.Minute,
+		AllowedRedirects: []string{"myapp://", "http://127.0.0.1", "http://localhost", "http://[::1]"},
+	}
+}
+
+func devSandbox(url string, p devParts) (*sandbox.VerifyHuman, error) {
+	return sandbox.NewVerifyHuman(sandbox.Options{
+		BaseURL: url + sandboxPath, APIKey: secret.New(sandboxAPIKey),
+		WebhookURL: url + "/webhooks/" + sandboxConnection, WebhookSecret: secret.New(sandboxWebhookSecret),
+		Flows:  []sandbox.Flow{{Slug: ageGateSlug, Product: "verifyage", PageTitle: "Age check"}},
+		Faults: p.faults, Log: p.log, Now: time.Now,
+	})
+}
+
+func demoFlows() []web.Flow {
+	return []web.Flow{
+		{Name: "identity", Title: "Identity", Description: "A hosted page made for one person."},
+		{Name: "age-gate", Title: "Age gate", Description: "A stable page that everybody shares."},
+	}
+}
+
+// lateHandler is a route whose handler needs the server that it is mounted on.
+type lateHandler struct{ handler atomic.Pointer[http.Handler] }
+
+func (l *lateHandler) set(h http.Handler) { l.handler.Store(&h) }
+
+func (l *lateHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := l.handler.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "starting", http.StatusServiceUnavailable)
+}

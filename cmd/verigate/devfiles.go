@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/secret"
+	"github.com/verigate/verigate/server/store"
+	"github.com/verigate/verigate/server/verification"
+)
+
+const (
+	envFile      = "dev.env"
+	tokenKeyFile = "client-token.key"
+	privateDir   = 0o700
+	privateFile  = 0o600
+)
+
+// devFiles are the two small files that `dev` keeps in its data directory: the
+// signing key of client tokens, and what to call the gateway with.
+type devFiles struct {
+	dir      string
+	tokenKey secret.Value
+}
+
+func openDevFiles(dir string) (*devFiles, error) {
+	if err := os.MkdirAll(dir, privateDir); err != nil {
+		return nil, fmt.Errorf("--data-dir: cannot make %s: %w", dir, err)
+	}
+	path := filepath.Join(dir, tokenKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw := make([]byte, access.MinTokenSecret)
+		if _, err := rand.Read(raw); err != nil {
+			return nil, err
+		}
+		text = []byte(base64.RawURLEncoding.EncodeToString(raw))
+		err = writeFile(path, text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	return &devFiles{dir: dir, tokenKey: secret.New(string(text))}, nil
+}
+
+// writeFile replaces a file at once, so that a reader never sees half of it.
+func writeFile(path string, content []byte) error {
+	next := path + ".new"
+	if err := os.WriteFile(next, content, privateFile); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+func (f *devFiles) envPath() string { return filepath.Join(f.dir, envFile) }
+
+// apiKey returns the key of the last run if this database still knows it, or a
+// new one.
+func (f *devFiles) apiKey(ctx context.Context, s *store.Store) (secret.Value, error) {
+	if old := readEnvFile(f.envPath())["VERIGATE_API_KEY"]; old != "" {
+		check := access.Authenticator{Keys: s, Now: time.Now}
+		p, err := check.Authenticate(ctx, "Bearer "+old)
+		if err == nil && p.Scope == devScope() {
+			return secret.New(old), nil
+		}
+		if err != nil && verification.KindOf(err) != verification.KindUnauthenticated {
+			return secret.Value{}, err
+		}
+	}
+	key, text, err := access.NewKey(devScope(), "dev", rand.Reader, time.Now())
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return text, s.AddKey(ctx, key)
+}
+
+func (f *devFiles) writeEnv(url string, key secret.Value) error {
+	content := fmt.Sprintf("VERIGATE_URL=%s\nVERIGATE_API_KEY=%s\n", url, key.Reveal())
+	return writeFile(f.envPath(), []byte(content))
+}

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/verigate/verigate/server/pgdev/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/verigate/verigate/server"
+	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/telemetry"
+)
+
+const (
+	defaultConfig = "verigate.yaml"
+	// flushTimeout bounds the export of the last traces.
+	flushTimeout = 5 * time.Second
+)
+
+// keepAlive finds dead HTTP/1.1 peers, which have no pings.
+func keepAlive() net.KeepAliveConfig {
+	const idle, interval, count = 15 * time.Second, 5 * time.Second, 3
+	return net.KeepAliveConfig{Enable: true, Idle: idle, Interval: interval, Count: count}
+}
+
+type serveOptions struct {
+	config string
+	log    logOptions
+}
+
+type logOptions struct {
+	level string
+	text  bool
+}
+
+func (o *logOptions) flags(c *cobra.Command, level string) {
+	c.Flags().StringVar(&o.level, "log-level", level, "least level to log: debug, info, warn, error")
+	c.Flags().BoolVar(&o.text, "log-text", false, "log text for people instead of JSON")
+}
+
+func (o *logOptions) logger(std streams) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.level)); err != nil {
+		return nil, usageError("--log-level: use debug, info, warn or error")
+	}
+	return telemetry.NewLogger(std.Err, level, !o.text), nil
+}
+
+func serveCommand(std streams) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a gateway from a configuration file",
+		Long: `Run one node of a gateway. Every node is the same; they share the database.
+
+It refuses to start when anything in the configuration is wrong or the database
+has pending migrations. SIGHUP reloads connections, flows, origins and token
+keys; the old configuration stays if the new one is bad. SIGTERM drains: streams
+end over the configured spread, then requests get a few seconds.`,
+		Example: "  verigate serve --config /etc/verigate/verigate.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o, std) },
+	}
+	c.Flags().StringVar(&o.config, "config", defaultConfig, "the configuration file")
+	o.log.flags(c, "info")
+	return c
+}
+
+func serve(ctx context.Context, o serveOptions, std streams) error {
+	log, err := o.log.logger(std)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(o.config, adapters())
+	if err != nil {
+		return err
+	}
+	tracer, flush, err := telemetry.Tracing(ctx, buildVersion())
+	if err != nil {
+		return err
+	}
+	defer flushTraces(ctx, flush, log)
+	node, err := server.New(ctx, server.Options{Config: cfg, Log: log, Tracer: tracer})
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, cfg.Listen)
+	if err != nil {
+		node.Close()
+		return err
+	}
+	stopReloading := reloadOnHangup(node, o.config, log)
+	defer stopReloading()
+	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", cfg.PublicURL, "version", buildVersion())
+	return node.Serve(ctx, listener)
+}
+
+func flushTraces(ctx context.Context, flush func(context.Context) error, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := flush(ctx); err != nil {
+		log.WarnContext(ctx, "could not export the last traces", "error", err)
+	}
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{KeepAliveConfig: keepAlive()}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; is another gateway running there? Choose another address", address, err)
+	}
+	return l, nil
+}
+
+// reloadOnHangup applies the file anew at each SIGHUP. What is wrong with it is
+// logged and changes nothing.
+func reloadOnHangup(node *server.Server, path string, log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for {
+			select {
+			case <-done:
+				return
+			case <-hangups:
+			}
+			cfg, err := config.Load(path, adapters())
+			if err == nil {
+				err = node.Reload(cfg)
+			}
+			if err != nil {
+				log.Error("the configuration was not reloaded; the old one stays", "error", err)
+				continue
+			}
+			log.Info("the configuration was reloaded")
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+		<-finished
+	}
+}
