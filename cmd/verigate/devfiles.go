@@ -20,8 +20,10 @@ import (
 const (
 	envFile      = "dev.env"
 	tokenKeyFile = "client-token.key"
-	privateDir   = 0o700
-	privateFile  = 0o600
+	// passableDir lets the database's account through to its own directory when
+	// root runs it; the files in between are private.
+	passableDir = 0o711
+	privateFile = 0o600
 )
 
 // devFiles are the two small files that `dev` keeps in its data directory: the
@@ -32,7 +34,7 @@ type devFiles struct {
 }
 
 func openDevFiles(dir string) (*devFiles, error) {
-	if err := os.MkdirAll(dir, privateDir); err != nil {
+	if err := os.MkdirAll(dir, passableDir); err != nil {
 		return nil, fmt.Errorf("--data-dir: cannot make %s: %w", dir, err)
 	}
 	path := filepath.Join(dir, tokenKeyFile)

@@ -50,6 +50,9 @@ type home struct {
 	cluster string
 	sockets string
 	lock    *fileLock
+	// abandoned: the cluster was moved here for a data directory that was
+	// removed since.
+	abandoned bool
 	// temporary directories go away with the server.
 	temporary []string
 }
@@ -153,8 +156,13 @@ func (h *home) moveTo(ctx context.Context, parent string) error {
 			h.account.name, h.dataDir, parent)
 	}
 	h.cluster = filepath.Join(parent, clusterName)
+	notePath := filepath.Join(h.dataDir, locationName)
+	if _, err := os.Stat(notePath); errors.Is(err, fs.ErrNotExist) {
+		// Whoever removed the data directory meant the database in it.
+		h.abandoned = true
+	}
 	note := "The database of this directory is in\n" + h.cluster + "\nbecause it does not run as root, and its account cannot enter this directory.\n"
-	if err := os.WriteFile(filepath.Join(h.dataDir, locationName), []byte(note), noteMode); err != nil {
+	if err := os.WriteFile(notePath, []byte(note), noteMode); err != nil {
 		return fmt.Errorf("noting where the database is: %w", err)
 	}
 	return nil
@@ -223,6 +231,17 @@ func (h *home) chooseSockets(ctx context.Context) error {
 	h.temporary = append(h.temporary, dir)
 	h.sockets = dir
 	return h.account.own(dir)
+}
+
+// forget removes an abandoned cluster, which nothing runs any more.
+func (h *home) forget() error {
+	if !h.abandoned {
+		return nil
+	}
+	if err := os.RemoveAll(h.cluster); err != nil {
+		return fmt.Errorf("removing the database of a data directory that was removed: %w", err)
+	}
+	return nil
 }
 
 // close removes what is temporary and releases the data directory.

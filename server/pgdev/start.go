@@ -44,6 +44,9 @@ func startIn(ctx context.Context, place *home, opts Options, finder pgbin.Finder
 	if err := stopOrphan(ctx, place.cluster, opts.Log); err != nil {
 		return nil, err
 	}
+	if err := place.forget(); err != nil {
+		return nil, err
+	}
 	major, err := place.major()
 	if err != nil {
 		return nil, err

@@ -138,6 +138,28 @@ func TestStart(t *testing.T) {
 	})
 }
 
+// Only root keeps a cluster elsewhere; anybody else's goes with its directory.
+func TestADataDirectoryThatWasRemovedStartsAnew(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "closed", "data")
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(movedTo(dir)) })
+	first := startServer(t, Options{DataDir: dir})
+	execute(t, open(t, first.DSN()), "CREATE TABLE note (text text)")
+	stopServer(t, first)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	var tables int
+	again := open(t, startServer(t, Options{DataDir: dir}).DSN())
+	if err := again.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE tablename = 'note'").Scan(&tables); err != nil || tables != 0 {
+		t.Errorf("the removed directory's tables are back: %d (%v)", tables, err)
+	}
+}
+
 func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 
