@@ -99,7 +99,11 @@ test-go: ## Go tests with the race detector, on a real Postgres
 test-ts: node_modules/.package-lock.json build ## The generated TypeScript client against a running server
 	npm --workspace clients/ts run check
 	npm --workspace clients/ts run test
-	node --test web/
+	node --test web/stream.test.mjs
+
+.PHONY: test-browser
+test-browser: node_modules/.package-lock.json build ## The demo page in a real browser (needs Chromium)
+	node --test web/browser/
 
 # A short run of every fuzz target; longer ones are `go test -fuzz` by hand.
 FUZZTIME ?= 5s
