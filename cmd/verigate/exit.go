@@ -140,7 +140,7 @@ func explain(err error) string {
 		return printableLines(err.Error())
 	}
 	if unconnected(answer) {
-		return printable(answer.Message()) + "\nIs it running? Start `verigate dev`, or name another server with --url."
+		return "cannot reach the server: " + printable(answer.Message()) + "\nIs it running? Start `verigate dev`, or name another server with --url."
 	}
 	text := answer.Code().String()
 	if answer.Message() != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -176,7 +177,7 @@ func nextPage(r *verigatev1.ListVerificationsRequest, token string) string {
 		add("until", t.AsTime().Format(time.RFC3339Nano))
 	}
 	if r.GetPageSize() != 0 {
-		add("page-size", fmt.Sprint(r.GetPageSize()))
+		add("page-size", strconv.Itoa(int(r.GetPageSize())))
 	}
 	add("page-token", token)
 	return strings.Join(words, " ")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -79,7 +80,7 @@ func writeVerification(w io.Writer, v *verigatev1.Verification, zone *time.Locat
 		{"state", stateName(v.GetState())},
 		{"result", resultName(v.GetResult())},
 		{"reasons", strings.Join(v.GetReasonCodes(), ", ")},
-		{"version", fmt.Sprint(v.GetVersion())},
+		{"version", strconv.FormatInt(v.GetVersion(), 10)},
 		{"match", matchName(v.GetMatch())},
 		{"hosted url", v.GetHostedUrl()},
 		{"created", moment(v.GetCreateTime(), zone)},

@@ -99,7 +99,7 @@ func (p *completion) play(ctx context.Context, g *gateway, page *url.URL, faults
 	if err != nil {
 		return err
 	}
-	response, text, err := exchange(ctx, g.http, http.MethodPost, page, body)
+	response, err := exchange(ctx, g.http, http.MethodPost, page, body)
 	if err != nil {
 		return err
 	}
@@ -108,38 +108,45 @@ func (p *completion) play(ctx context.Context, g *gateway, page *url.URL, faults
 		RedirectURL string `json:"redirect_url"`
 		Error       string `json:"error"`
 	}
-	if decodeErr := json.Unmarshal(text, &answer); response.StatusCode != http.StatusOK || decodeErr != nil {
-		return exitWith(statusExit(response.StatusCode), "the sandbox page answered %d: %s", response.StatusCode, answer.Error)
+	if decodeErr := json.Unmarshal(response.body, &answer); response.status != http.StatusOK || decodeErr != nil {
+		return exitWith(statusExit(response.status), "the sandbox page answered %d: %s", response.status, answer.Error)
 	}
 	p.Status, p.AppURL = answer.Status, answer.RedirectURL
-	leg, err := url.Parse(answer.RedirectURL)
-	if err != nil || leg.Host == "" || !sameServer(g.base, leg) {
-		return nil
+	// Anything but the gateway's own leg is the app's business.
+	if leg, parseErr := url.Parse(answer.RedirectURL); parseErr == nil && leg.Host != "" && sameServer(g.base, leg) {
+		return p.comeBack(ctx, g, leg)
 	}
-	return p.comeBack(ctx, g, leg)
+	return nil
 }
 
 // comeBack opens the gateway's return leg once, like the browser, and notes
 // where it leads.
 func (p *completion) comeBack(ctx context.Context, g *gateway, leg *url.URL) error {
 	leg.Host = g.base.Host
-	response, _, err := exchange(ctx, g.http, http.MethodGet, leg, nil)
+	response, err := exchange(ctx, g.http, http.MethodGet, leg, nil)
 	if err != nil {
 		return err
 	}
-	if response.StatusCode >= http.StatusBadRequest {
-		return exitWith(statusExit(response.StatusCode), "the page was completed, but the gateway's return leg answered %d\n"+
-			"The result still comes: `verigate watch %s`.", response.StatusCode, p.VerificationID)
+	if response.status >= http.StatusBadRequest {
+		return exitWith(statusExit(response.status), "the page was completed, but the gateway's return leg answered %d\n"+
+			"The result still comes: `verigate watch %s`.", response.status, p.VerificationID)
 	}
-	p.Returned, p.AppURL = true, response.Header.Get("Location")
+	p.Returned, p.AppURL = true, response.location
 	return nil
 }
 
+// pageAnswer is what a page answered.
+type pageAnswer struct {
+	status   int
+	location string
+	body     []byte
+}
+
 // exchange sends one request without any credential and reads the answer.
-func exchange(ctx context.Context, client *http.Client, method string, target *url.URL, body []byte) (*http.Response, []byte, error) {
+func exchange(ctx context.Context, client *http.Client, method string, target *url.URL, body []byte) (pageAnswer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return pageAnswer{}, err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -147,16 +154,17 @@ func exchange(ctx context.Context, client *http.Client, method string, target *u
 	response, err := client.Do(request)
 	if err != nil {
 		// The address holds a token or nonce; the error would show it.
-		return nil, nil, exitWith(exitOf(ctx), "the sandbox at %s://%s does not answer\nIs `verigate dev` still running?", target.Scheme, target.Host)
+		return pageAnswer{}, exitWith(exitOf(ctx), "the sandbox at %s://%s does not answer\nIs `verigate dev` still running?", target.Scheme, target.Host)
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxSandboxAnswer))
 	if err != nil {
-		return nil, nil, exitWith(exitOf(ctx), "the sandbox's answer was cut off\nTry again in a moment.")
+		return pageAnswer{}, exitWith(exitOf(ctx), "the sandbox's answer was cut off\nTry again in a moment.")
 	}
-	return response, text, nil
+	return pageAnswer{status: response.StatusCode, location: response.Header.Get("Location"), body: text}, nil
 }
 
+// exitOf tells an interruption from a server that does not answer.
 func exitOf(ctx context.Context) int {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return exitInterrupted

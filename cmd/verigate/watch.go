@@ -211,9 +211,13 @@ func (r *reporter) clear() {
 func (r *reporter) lost(why error, pause time.Duration) {
 	r.clear()
 	reason := "the stream ended"
-	if answer, ok := errors.AsType[*connect.Error](why); ok {
+	answer, ok := errors.AsType[*connect.Error](why)
+	switch {
+	case ok && unconnected(answer):
+		reason = "the server cannot be reached"
+	case ok:
 		reason = "the stream was cut (" + answer.Code().String() + ")"
-	} else if why != nil {
+	case why != nil:
 		reason = why.Error()
 	}
 	_, _ = fmt.Fprintf(r.std.Err, "%s; reconnecting in %s\n", reason, pause.Round(time.Millisecond))

@@ -295,9 +295,9 @@ func TestWatchEndsInTime(t *testing.T) {
 	t.Run("with the last result when revisions are followed", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		b.service.watches = []script{sends(hangs, update(3, stateApproved), update(4, stateDeclined))}
+		revised := []*verigatev1.StatusUpdate{update(3, stateApproved), update(4, stateDeclined)}
+		b.service.watches = []script{sends(isCut, revised...), sends(hangs, revised...)}
 		b.world.alarm = ringAfterFirstMessage(b, time.Minute)
-		b.service.watches = append([]script{sends(isCut, update(3, stateApproved), update(4, stateDeclined))}, b.service.watches...)
 		b.want(exitFail, b.run("watch", testID, "--timeout", "1m", "--follow-revisions"), "approved", "ended as declined")
 		if !strings.Contains(b.out.String(), "declined") || !b.service.asked[0].GetFollowRevisions() {
 			t.Errorf("out:\n%s", b.out.String())

@@ -87,7 +87,7 @@ func (f Finder) fill(ctx context.Context, build, pin string) error {
 	if err != nil {
 		return fmt.Errorf("making a directory to fetch into: %w", err)
 	}
-	f.say("fetching PostgreSQL %s once into %s", fetchVersion, build)
+	f.sayf("fetching PostgreSQL %s once into %s", fetchVersion, build)
 	archive, err := f.await(ctx, staging)
 	if err == nil {
 		err = f.unpackVerified(archive, pin, filepath.Join(staging, fetchFolder))
@@ -123,7 +123,7 @@ func (f Finder) await(ctx context.Context, staging string) (string, error) {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
 		case <-tick.C:
-			f.say("still fetching (%s)", waited)
+			f.sayf("still fetching (%s)", waited)
 		}
 	}
 }
@@ -142,14 +142,14 @@ func (f Finder) unpackVerified(archive, pin, folder string) error {
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != pin {
 		return fmt.Errorf("what was fetched has the checksum %s instead of %s, so it was thrown away", sum, pin)
 	}
-	f.say("verified %d bytes by their checksum, unpacking", size)
+	f.sayf("verified %d bytes by their checksum, unpacking", size)
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading what was fetched: %w", err)
 	}
 	return unpackArchive(file, folder)
 }
 
-func (f Finder) say(format string, values ...any) {
+func (f Finder) sayf(format string, values ...any) {
 	_, _ = fmt.Fprintf(f.Progress, format+"\n", values...)
 }
 
