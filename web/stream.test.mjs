@@ -276,6 +276,16 @@ describe("StatusWatch", () => {
     assert.deepEqual(w.requests.map((request) => request.asked.afterVersion), ["0", "2"]);
   });
 
+  it("arms no watchdog for a page that is hidden from the start", async () => {
+    const w = world([{ chunks: [envelope(pending)], hold: true }]);
+    w.watch.setHidden(true);
+    const running = w.watch.run();
+    await w.until(() => w.updates.length === 1);
+    assert.equal(w.timers.size, 0);
+    w.watch.stop();
+    await running;
+  });
+
   it("does not wait out a backoff when it is told to reopen", async () => {
     const w = world([{ fails: "x" }, { chunks: [envelope(approved)] }]);
     const running = w.watch.run();

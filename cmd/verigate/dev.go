@@ -183,6 +183,7 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 		return err
 	}
 	go stopWhenDead(ctx, p.died, stop)
+	go stopWithGoRun(ctx, stop)
 	printWelcome(p.std, url, p.files.envPath())
 	err = node.Serve(ctx, p.listener)
 	if cause := context.Cause(ctx); errors.Is(cause, errDatabaseDied) {

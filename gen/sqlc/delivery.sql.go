@@ -53,6 +53,7 @@ const deliveryHasParkedTwin = `-- name: DeliveryHasParkedTwin :one
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE effect = 'unmatched' AND connection = $1 AND product = $2 AND id <> $3
+      AND keys = '{}' AND named_id = ''
       AND receive_time >= $4 AND receive_time <= $5
 ) AS twin
 `
@@ -65,6 +66,7 @@ type DeliveryHasParkedTwinParams struct {
 	WindowUntil time.Time
 }
 
+// One that names somebody, by key or id, is about that somebody and no twin.
 func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg DeliveryHasParkedTwinParams) (bool, error) {
 	row := db.QueryRow(ctx, deliveryHasParkedTwin,
 		arg.Connection,

@@ -47,7 +47,7 @@ func (q *Queries) ProviderRefFind(ctx context.Context, db DBTX, arg ProviderRefF
 	return items, nil
 }
 
-const providerRefInsert = `-- name: ProviderRefInsert :exec
+const providerRefInsert = `-- name: ProviderRefInsert :execrows
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (connection, ref) DO NOTHING
@@ -62,15 +62,18 @@ type ProviderRefInsertParams struct {
 }
 
 // The first binding of a ref stays.
-func (q *Queries) ProviderRefInsert(ctx context.Context, db DBTX, arg ProviderRefInsertParams) error {
-	_, err := db.Exec(ctx, providerRefInsert,
+func (q *Queries) ProviderRefInsert(ctx context.Context, db DBTX, arg ProviderRefInsertParams) (int64, error) {
+	result, err := db.Exec(ctx, providerRefInsert,
 		arg.Connection,
 		arg.Ref,
 		arg.VerificationID,
 		arg.Match,
 		arg.CreateTime,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const returnHintFind = `-- name: ReturnHintFind :many

@@ -14,39 +14,65 @@ import (
 )
 
 const verificationCandidates = `-- name: VerificationCandidates :many
-SELECT id,
-       coalesce(return_time >= $1 AND return_time <= $2, false)::bool AS returned
-FROM verification
-WHERE connection = $3 AND product = $4
-  AND grace_until > $5
-  AND (bind_time IS NULL OR bind_time >= $5)
-  AND (final_time IS NULL OR final_time >= $5 OR state = 'expired' OR (state = 'canceled' AND expire_time > $5))
-ORDER BY returned DESC, id
+SELECT c.id, c.create_time, c.return_time, bool_or(c.is_returned)::bool AS returned
+FROM (
+    (SELECT v.id, v.create_time, v.return_time, true AS is_returned
+     FROM verification v
+     WHERE v.connection = $1 AND v.product = $2
+       AND v.return_time >= $3 AND v.return_time <= $4
+       AND v.grace_until > $5
+       AND (v.bind_time IS NULL OR v.bind_time >= $5)
+       AND (v.final_time IS NULL OR v.final_time >= $5
+            OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > $5))
+     LIMIT 2)
+    UNION ALL
+    (SELECT v.id, v.create_time, v.return_time, false
+     FROM verification v
+     WHERE v.connection = $1 AND v.product = $2
+       AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
+       AND v.grace_until > $5
+       AND (v.state <> 'canceled' OR v.expire_time > $5 OR v.final_time >= $5)
+     LIMIT 2)
+    UNION ALL
+    (SELECT v.id, v.create_time, v.return_time, false
+     FROM verification v
+     WHERE v.connection = $1 AND v.product = $2
+       AND v.state IN ('approved', 'declined', 'failed')
+       AND v.final_time >= $5 AND v.grace_until > $5
+     LIMIT 2)
+) c
+GROUP BY c.id, c.create_time, c.return_time
+ORDER BY returned DESC, c.id
 LIMIT 2
 `
 
 type VerificationCandidatesParams struct {
-	WindowFrom  *time.Time
-	WindowUntil *time.Time
 	Connection  string
 	Product     string
+	WindowFrom  *time.Time
+	WindowUntil *time.Time
 	At          time.Time
 }
 
 type VerificationCandidatesRow struct {
-	ID       uuid.UUID
-	Returned bool
+	ID         uuid.UUID
+	CreateTime time.Time
+	ReturnTime *time.Time
+	Returned   bool
 }
 
-// Whoever a webhook without a key might have been about when it arrived:
-// neither decided nor bound before that moment. An expired one counts while a
-// late decision still would, a canceled one while its page may be finished.
+// Whoever a webhook without a key might have been about when it arrived: not
+// decided before that moment. An expired one counts while a late decision still
+// would, a canceled one while its page may be finished, and one that is bound
+// to another provider id while it is open: it may have got a second. Only its
+// return tells nothing any more. Each part stops at two rows, so that the price
+// does not grow with what is open.
 func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg VerificationCandidatesParams) ([]VerificationCandidatesRow, error) {
 	rows, err := db.Query(ctx, verificationCandidates,
-		arg.WindowFrom,
-		arg.WindowUntil,
 		arg.Connection,
 		arg.Product,
+		arg.WindowFrom,
+		arg.WindowUntil,
 		arg.At,
 	)
 	if err != nil {
@@ -56,7 +82,12 @@ func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg Verif
 	var items []VerificationCandidatesRow
 	for rows.Next() {
 		var i VerificationCandidatesRow
-		if err := rows.Scan(&i.ID, &i.Returned); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.CreateTime,
+			&i.ReturnTime,
+			&i.Returned,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -27,7 +27,8 @@ const (
 // StartVerificationRequest says what to start, for whom.
 type StartVerificationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The flow to start, as named in the gateway's configuration.
+	// The flow to start, as named in the gateway's configuration: lower-case
+	// letters, digits and hyphens.
 	Flow string `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
 	// Who is verified: your opaque id for your user. Not a name, not an e-mail
 	// address.
@@ -697,9 +698,9 @@ var File_verigate_v1_verification_service_proto protoreflect.FileDescriptor
 
 const file_verigate_v1_verification_service_proto_rawDesc = "" +
 	"\n" +
-	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\xc7\x06\n" +
-	"\x18StartVerificationRequest\x12\x1d\n" +
-	"\x04flow\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04flow\x129\n" +
+	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\xd5\x06\n" +
+	"\x18StartVerificationRequest\x12+\n" +
+	"\x04flow\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18@2\f^[a-z0-9-]*$R\x04flow\x129\n" +
 	"\asubject\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\asubject\x12;\n" +
 	"\treference\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\treference\x12A\n" +
 	"\x0fidempotency_key\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x022\x0e^[\\x20-\\x7E]*$R\x0eidempotencyKey\x12+\n" +
@@ -722,25 +723,26 @@ const file_verigate_v1_verification_service_proto_rawDesc = "" +
 	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\x12\x1d\n" +
 	"\n" +
 	"hosted_url\x18\x02 \x01(\tR\thostedUrl\x12!\n" +
-	"\fclient_token\x18\x03 \x01(\tR\vclientToken\"\xc1\x02\n" +
+	"\fclient_token\x18\x03 \x01(\tR\vclientToken\"\xd6\x02\n" +
 	"\x16GetVerificationRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x02id\x12&\n" +
-	"\treference\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\treference\x12,\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x02id\x12;\n" +
+	"\treference\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\treference\x12,\n" +
 	"\rafter_version\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fafterVersion\x12;\n" +
 	"\x04wait\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04wait:w\xbaHt\x1ar\n" +
 	" get_verification.id_or_reference\x12#set exactly one of id and reference\x1a)(this.id == '') != (this.reference == '')\"X\n" +
 	"\x17GetVerificationResponse\x12=\n" +
-	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\x88\x03\n" +
+	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\xf9\x04\n" +
 	"\x18ListVerificationsRequest\x12K\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1e.verigate.v1.VerificationStateB\x13\xbaH\x10\x92\x01\r\x10\t\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12\x1b\n" +
 	"\x04flow\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04flow\x12\"\n" +
-	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\asubject\x12D\n" +
-	"\x10create_time_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0ecreateTimeFrom\x12F\n" +
-	"\x11create_time_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0fcreateTimeUntil\x12'\n" +
+	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\asubject\x12N\n" +
+	"\x10create_time_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\b\xbaH\x05\xb2\x01\x022\x00R\x0ecreateTimeFrom\x12P\n" +
+	"\x11create_time_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\b\xbaH\x05\xb2\x01\x022\x00R\x0fcreateTimeUntil\x12'\n" +
 	"\tpage_size\x18\x06 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x129\n" +
 	"\n" +
-	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x84\x01\n" +
+	"page_token\x18\a \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken:\xc8\x01\xbaH\xc4\x01\x1a\xc1\x01\n" +
+	"\x1dlist_verifications.time_order\x121create_time_from must be before create_time_until\x1am!has(this.create_time_from) || !has(this.create_time_until) || this.create_time_from < this.create_time_until\"\x84\x01\n" +
 	"\x19ListVerificationsResponse\x12?\n" +
 	"\rverifications\x18\x01 \x03(\v2\x19.verigate.v1.VerificationR\rverifications\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"W\n" +
