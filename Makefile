@@ -77,9 +77,10 @@ lint: third-party node_modules/.package-lock.json $(BIN)/.golangci-lint-$(GOLANG
 	$(MAKE) breaking
 	golangci-lint run ./...
 
-# Against the last release or, before there is one, the branch's parent: the
-# wire format and the JSON names may only grow.
-BREAKING_AGAINST ?= $(shell git rev-parse -q --verify HEAD~1 2>/dev/null)
+# Against where this branch left the remote's main, or the parent commit on main
+# itself: the wire format and the JSON names may only grow.
+BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || true); \
+  [ -n "$$base" ] && [ "$$base" != "$$(git rev-parse HEAD)" ] && echo $$base || git rev-parse -q --verify HEAD~1 2>/dev/null)
 .PHONY: breaking
 breaking: third-party node_modules/.package-lock.json
 	@if [ -n "$(BREAKING_AGAINST)" ] && git cat-file -e $(BREAKING_AGAINST):buf.yaml 2>/dev/null; then \

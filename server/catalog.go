@@ -20,7 +20,7 @@ type catalog struct {
 // snapshot is one opened configuration.
 type snapshot struct {
 	flows       map[flowKey]*verification.Flow
-	lanes       map[laneKey]*verification.Flow
+	byProduct   map[productKey]*verification.Flow
 	connections map[string]webhook.Connection
 	tokens      *access.Tokens
 	origins     map[string]bool
@@ -31,7 +31,7 @@ type flowKey struct {
 	name  string
 }
 
-type laneKey struct{ connection, product string }
+type productKey struct{ connection, product string }
 
 var (
 	_ verification.Catalog = (*catalog)(nil)
@@ -42,7 +42,7 @@ var (
 func open(cfg *config.Config, deps provider.Deps) (*snapshot, error) {
 	s := &snapshot{
 		flows:       make(map[flowKey]*verification.Flow, len(cfg.Flows)),
-		lanes:       make(map[laneKey]*verification.Flow, len(cfg.Flows)),
+		byProduct:   make(map[productKey]*verification.Flow, len(cfg.Flows)),
 		connections: make(map[string]webhook.Connection, len(cfg.Connections)),
 		origins:     make(map[string]bool, len(cfg.Origins)),
 	}
@@ -56,9 +56,9 @@ func open(cfg *config.Config, deps provider.Deps) (*snapshot, error) {
 	for i := range cfg.Flows {
 		flow := &cfg.Flows[i]
 		s.flows[flowKey{flow.Scope, flow.Name}] = flow
-		lane := laneKey{flow.Connection, flow.Product}
-		if have, ok := s.lanes[lane]; !ok || flow.ReturnWindow > have.ReturnWindow {
-			s.lanes[lane] = flow
+		product := productKey{flow.Connection, flow.Product}
+		if have, ok := s.byProduct[product]; !ok || flow.ReturnWindow > have.ReturnWindow {
+			s.byProduct[product] = flow
 		}
 	}
 	for _, origin := range cfg.Origins {
@@ -81,7 +81,7 @@ func (c *catalog) Flow(scope verification.Scope, name string) (*verification.Flo
 
 // FlowFor implements verification.Catalog.
 func (c *catalog) FlowFor(connection, product string) (*verification.Flow, bool) {
-	flow, ok := c.current.Load().lanes[laneKey{connection, product}]
+	flow, ok := c.current.Load().byProduct[productKey{connection, product}]
 	return flow, ok
 }
 

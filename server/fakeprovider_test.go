@@ -98,3 +98,10 @@ func (*fakeProvider) Decode(w provider.Webhook) (provider.Notice, error) {
 	notice.Event = verification.Event{Kind: verification.EventKind(hook.Kind), Keys: []string{"key:" + hook.For}}
 	return notice, nil
 }
+
+// unopenable is a connection that its adapter refuses.
+type unopenable struct{ fakeSettings }
+
+func (unopenable) Open(provider.Deps) (provider.Provider, error) {
+	return nil, errors.New("cannot be opened")
+}

@@ -53,10 +53,17 @@ type gateway struct {
 	// key is an API key of shopTest.
 	key string
 
-	cancel   context.CancelFunc
-	served   chan error
-	stopOnce sync.Once
-	stopErr  error
+	// stop ends the node as SIGTERM does and waits for it. It may be called
+	// more than once.
+	stop func() error
+}
+
+// in returns the same node for a subtest.
+func (g *gateway) in(t *testing.T) *gateway {
+	t.Helper()
+	other := *g
+	other.t = t
+	return &other
 }
 
 // newConfig is a configuration with three tenants at one fake provider.
@@ -93,24 +100,29 @@ func open(t *testing.T, change func(*config.Config)) *gateway {
 // openOn starts a node on a database that others may use too.
 func openOn(t *testing.T, dsn string, change func(*config.Config)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, provider: newFakeProvider(), logs: &logs{}, served: make(chan error, 1)}
-	cfg := newConfig(dsn, g.provider)
-	if change != nil {
-		change(cfg)
-	}
+	g := &gateway{t: t, provider: newFakeProvider(), logs: &logs{}}
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.url = "http://" + listener.Addr().String()
+	cfg := newConfig(dsn, g.provider)
+	cfg.PublicURL = g.url
+	if change != nil {
+		change(cfg)
+	}
 	log := telemetry.NewLogger(g.logs, slog.LevelDebug, true)
 	g.server, err = server.New(t.Context(), server.Options{Config: cfg, Log: log, Tracer: noop.NewTracerProvider()})
 	if err != nil {
 		t.Fatalf("server.New: %v", err)
 	}
-	var ctx context.Context
-	ctx, g.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
-	go func() { g.served <- g.server.Serve(ctx, listener) }()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	served := make(chan error, 1)
+	go func() { served <- g.server.Serve(ctx, listener) }()
+	g.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-served
+	})
 	t.Cleanup(func() {
 		if err := g.stop(); err != nil {
 			t.Errorf("Serve: %v", err)
@@ -118,15 +130,6 @@ func openOn(t *testing.T, dsn string, change func(*config.Config)) *gateway {
 	})
 	g.key = g.newKey(shopTest())
 	return g
-}
-
-// stop ends the node as SIGTERM does and waits for it.
-func (g *gateway) stop() error {
-	g.stopOnce.Do(func() {
-		g.cancel()
-		g.stopErr = <-g.served
-	})
-	return g.stopErr
 }
 
 // newKey makes an API key of a tenant.
@@ -142,7 +145,7 @@ func (g *gateway) newKey(scope verification.Scope) string {
 	return text.Reveal()
 }
 
-// api returns a client with a credential, over gRPC-free plain Connect.
+// api returns a client with a credential that speaks Connect over HTTP 1.1.
 func (g *gateway) api(credential string) verigatev1connect.VerificationServiceClient {
 	return g.apiOver(wire{name: "Connect"}, credential)
 }

@@ -44,23 +44,29 @@ func (r *readiness) drain() {
 	r.draining = true
 }
 
-// checkMigrations asks the database and remembers the answer.
+// checkMigrations asks the database and remembers a clear answer; it returns
+// what is wrong. A schema that is newer than this binary is not, once a node
+// runs: the next release migrates while this one serves.
 func (r *readiness) checkMigrations(ctx context.Context) error {
 	pending, err := db.Pending(ctx, r.dsn.Reveal())
-	if err == nil && len(pending) > 0 {
-		err = fmt.Errorf("the database lacks %d migrations (%s); run `verigate migrate` and start again",
+	if err != nil && !errors.Is(err, db.ErrNewer) {
+		return err
+	}
+	var problem error
+	if len(pending) > 0 {
+		problem = fmt.Errorf("the database lacks %d migrations (%s); run `verigate migrate` and start again",
 			len(pending), strings.Join(pending, ", "))
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.checkTime, r.migrations = r.now(), err
-	return err
+	r.checkTime, r.migrations = r.now(), problem
+	r.mu.Unlock()
+	return errors.Join(problem, err)
 }
 
 // problem names what is wrong, in words that are safe for anybody; empty if
-// nothing is.
+// nothing is. Whoever asks may hang up: the answer is for the next one too.
 func (r *readiness) problem(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
 	r.mu.Lock()
 	draining, migrations, stale := r.draining, r.migrations, r.now().Sub(r.checkTime) > migrationsFor
@@ -73,6 +79,9 @@ func (r *readiness) problem(ctx context.Context) string {
 	}
 	if stale {
 		migrations = r.checkMigrations(ctx)
+		if errors.Is(migrations, db.ErrNewer) {
+			migrations = nil
+		}
 	}
 	if migrations != nil {
 		return "migrations"

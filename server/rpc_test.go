@@ -16,9 +16,7 @@ func TestEveryCallWorksOverEveryWire(t *testing.T) {
 	for _, w := range wires() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			node := *g
-			node.t = t
-			walkThroughEveryCall(t, &node, w)
+			walkThroughEveryCall(t, g.in(t), w)
 		})
 	}
 }

@@ -155,6 +155,9 @@ func unexpected(err error) error {
 func (s *Server) shutdown(ctx context.Context) error {
 	s.readyz.drain()
 	s.drain.Do(func() { close(s.draining) })
+	// Load balancers send requests here until they have seen readiness go red,
+	// so the listener stays open while the streams end.
+	<-time.After(s.options.Config.Drain)
 	ctx, cancel := context.WithTimeout(ctx, s.options.Config.Drain+stopPatience)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {

@@ -44,7 +44,7 @@ func devConfig(url string, dsn, tokenKey secret.Value) *config.Config {
 			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute,
 			PollInterval: 500 * time.Millisecond, MaxWatchers: 10_000,
 		},
-		Drain: time.Second,
+		Drain: 500 * time.Millisecond,
 		Connections: []config.Connection{{
 			Name: sandboxConnection, Scope: devScope(), Provider: verifyhuman.Name, Dedicated: true, Settings: settings,
 		}},

@@ -42,7 +42,7 @@ LIMIT 100;
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.receive_time >= @since
   AND (EXISTS (SELECT 1 FROM provider_ref r
-               WHERE r.connection = d.connection AND (r.ref = ANY (d.keys) OR r.ref = ANY (d.refs)))
+               WHERE r.connection = d.connection AND r.ref = ANY (d.keys || d.refs))
     OR EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v

@@ -91,7 +91,7 @@ FROM (
        AND (v.bind_time IS NULL OR v.bind_time >= @at)
        AND (v.final_time IS NULL OR v.final_time >= @at
             OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > @at))
-     LIMIT 2)
+     ORDER BY v.return_time LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
@@ -99,14 +99,14 @@ FROM (
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
        AND v.grace_until > @at
        AND (v.state <> 'canceled' OR v.expire_time > @at OR v.final_time >= @at)
-     LIMIT 2)
+     ORDER BY v.grace_until LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = @connection AND v.product = @product
        AND v.state IN ('approved', 'declined', 'failed')
        AND v.final_time >= @at AND v.grace_until > @at
-     LIMIT 2)
+     ORDER BY v.final_time LIMIT 2)
 ) c
 GROUP BY c.id, c.create_time, c.return_time
 ORDER BY returned DESC, c.id

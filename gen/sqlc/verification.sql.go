@@ -24,7 +24,7 @@ FROM (
        AND (v.bind_time IS NULL OR v.bind_time >= $5)
        AND (v.final_time IS NULL OR v.final_time >= $5
             OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > $5))
-     LIMIT 2)
+     ORDER BY v.return_time LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
@@ -32,14 +32,14 @@ FROM (
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
        AND v.grace_until > $5
        AND (v.state <> 'canceled' OR v.expire_time > $5 OR v.final_time >= $5)
-     LIMIT 2)
+     ORDER BY v.grace_until LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = $1 AND v.product = $2
        AND v.state IN ('approved', 'declined', 'failed')
        AND v.final_time >= $5 AND v.grace_until > $5
-     LIMIT 2)
+     ORDER BY v.final_time LIMIT 2)
 ) c
 GROUP BY c.id, c.create_time, c.return_time
 ORDER BY returned DESC, c.id

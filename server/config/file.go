@@ -44,7 +44,8 @@ type bounds struct {
 // its tests need not wait.
 func boundsFor(development bool) bounds {
 	b := bounds{
-		heartbeat:    span{time.Second, time.Minute},
+		// Clients miss a stream after 45 s without a message.
+		heartbeat:    span{time.Second, 30 * time.Second},
 		maxAge:       span{time.Minute, day},
 		pollInterval: span{50 * time.Millisecond, 10 * time.Second},
 		drain:        span{0, 5 * time.Minute},

@@ -91,9 +91,6 @@ func (f *follower) run(ctx context.Context) error {
 
 // follow reads the row again and sends it if it is news.
 func (f *follower) follow(ctx context.Context) error {
-	if f.watcher.Latest() <= f.current.Version {
-		return nil
-	}
 	v, err := f.service.Verifications.Get(ctx, f.principal.Scope, f.current.ID)
 	if err != nil {
 		return err

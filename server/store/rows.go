@@ -2,6 +2,8 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +27,7 @@ func toVerification(r sqlc.Verification) (*verification.Verification, error) {
 		CreateTime: r.CreateTime, UpdateTime: r.UpdateTime, ExpireTime: r.ExpireTime, GraceUntil: r.GraceUntil,
 		ReturnTime: fromNullable(r.ReturnTime), BindTime: fromNullable(r.BindTime), FinalTime: fromNullable(r.FinalTime),
 	}
-	return v, json.Unmarshal(r.Metadata, &v.Metadata)
+	return v, readJSON("metadata", r.Metadata, &v.Metadata)
 }
 
 func toVerifications(rows []sqlc.Verification) ([]*verification.Verification, error) {
@@ -111,7 +113,18 @@ func toDelivery(r sqlc.Delivery) (*verification.Delivery, error) {
 		},
 		Effect: verification.Effect(r.Effect), VerificationID: r.VerificationID.UUID,
 	}
-	return d, json.Unmarshal(r.Headers, &d.Headers)
+	return d, readJSON("headers", r.Headers, &d.Headers)
+}
+
+// errUnreadableRow says that a column holds what this code never wrote. It is
+// for the log and names the column, never its content.
+var errUnreadableRow = errors.New("a stored row cannot be read")
+
+func readJSON(column string, raw []byte, into *map[string]string) error {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: column %s", errUnreadableRow, column)
+	}
+	return nil
 }
 
 // The columns are NOT NULL: an absent list is an empty one.

@@ -130,10 +130,10 @@ func translate(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return verification.ErrNotFound
 	}
-	if isRace(err) {
+	if isRace(err) || errors.Is(err, errVersionMoved) {
 		return verification.NewError(verification.KindRaced, "RACED", "others changed the same verification; retry").WithCause(err)
 	}
-	if isDown(err) {
+	if !errors.Is(err, errUnreadableRow) && isDown(err) {
 		return verification.NewError(verification.KindUnavailable, "DATABASE_UNAVAILABLE", "the gateway cannot reach its database; retry").WithCause(err)
 	}
 	return verification.NewError(verification.KindInternal, "INTERNAL", "internal error").WithCause(err)

@@ -117,10 +117,23 @@ func (t *tx) FindRefs(ctx context.Context, connection string, refs []string) ([]
 }
 
 func (t *tx) BindRef(ctx context.Context, r verification.BoundRef) error {
-	return t.queries.ProviderRefInsert(ctx, t.db, sqlc.ProviderRefInsertParams{
+	inserted, err := t.queries.ProviderRefInsert(ctx, t.db, sqlc.ProviderRefInsertParams{
 		Connection: r.Connection, Ref: r.Ref, VerificationID: r.VerificationID,
 		Match: string(r.Match), CreateTime: r.CreateTime,
 	})
+	if err != nil || inserted == 1 {
+		return err
+	}
+	have, err := t.FindRefs(ctx, r.Connection, []string{r.Ref})
+	if err != nil {
+		return err
+	}
+	for _, b := range have {
+		if b.VerificationID != r.VerificationID {
+			return verification.ErrRefTaken
+		}
+	}
+	return nil
 }
 
 func (t *tx) AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error {
@@ -140,7 +153,9 @@ func (t *tx) Candidates(ctx context.Context, q verification.CandidateQuery) ([]v
 	})
 	candidates := make([]verification.Candidate, 0, len(rows))
 	for _, r := range rows {
-		candidates = append(candidates, verification.Candidate{ID: r.ID, Returned: r.Returned})
+		candidates = append(candidates, verification.Candidate{
+			ID: r.ID, Returned: r.Returned, CreateTime: r.CreateTime, ReturnTime: fromNullable(r.ReturnTime),
+		})
 	}
 	return candidates, err
 }

@@ -51,10 +51,10 @@ func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window
 	return t.queries.DeliveryParkedFor(ctx, t.db, params)
 }
 
-func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, window time.Duration) (bool, error) {
+func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, from, until time.Time) (bool, error) {
 	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
 		Connection: d.Connection, Product: d.Event.Product, ID: d.ID,
-		WindowFrom: d.ReceiveTime.Add(-window), WindowUntil: d.ReceiveTime.Add(window),
+		WindowFrom: from, WindowUntil: until,
 	})
 }
 

@@ -79,6 +79,7 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 	}
 	effect, err := s.move(ctx, tx, v, change{
 		event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, delivery: d.ID,
+		arrival: d.ReceiveTime,
 	})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@
 //	clock ───── Sweep ─────────────────────────────► lock row ─┤
 //	caller ──── Cancel ────────────────────────────► lock row ─┘
 //
-// move (apply.go) is the only place where a state changes. The transition that
+// move (move.go) is the only place where a state changes. The transition that
 // it records is the outbox: whoever wants to know what happened reads it after
 // the commit. A Waker is told as well, but only to look again sooner.
 package verification

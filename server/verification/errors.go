@@ -80,6 +80,11 @@ func KindOf(err error) Kind {
 // caller gets for one that is not its own.
 var ErrNotFound = NewError(KindNotFound, "VERIFICATION_NOT_FOUND", "no such verification")
 
+// ErrRefTaken is what a Store returns when a provider ref means another
+// verification already. Compare with errors.Is.
+var ErrRefTaken = NewError(KindRaced, "PROVIDER_REF_TAKEN",
+	"the provider's id was tied to another verification at the same moment; retry")
+
 // ErrLaneTaken is what a Store returns when an exclusive lane has a holder.
 var ErrLaneTaken = NewError(KindLimited, "LANE_TAKEN",
 	"this flow allows one open verification at a time; retry when the open one is over")

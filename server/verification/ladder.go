@@ -23,7 +23,8 @@ import (
 //
 // Candidates are not only the open verifications: an expired or canceled one
 // whose page may still be finished could be the one that the webhook is about,
-// so it blocks the guess. sole_open is never used on a parked delivery: that
+// so it blocks the guess; so does an open one that is bound already, which may
+// have got a second id. sole_open is never used on a parked delivery: that
 // would be elimination.
 
 // found is where the ladder led.
@@ -91,7 +92,20 @@ func byPayload(ctx context.Context, tx Tx, d *Delivery) (found, bool, error) {
 			best = f
 		}
 	}
+	// An unknown key names somebody; an earlier guess does not overrule it.
+	if best.match == Inferred && hasUnknownKey(&d.Event, bound) {
+		return found{rung: rungContradiction}, false, nil
+	}
 	return best, true, nil
+}
+
+func hasUnknownKey(e *Event, bound []BoundRef) bool {
+	for _, key := range e.Keys {
+		if !slices.ContainsFunc(bound, func(b BoundRef) bool { return b.Ref == key }) {
+			return true
+		}
+	}
+	return false
 }
 
 // byHint is rung 3: one claim selects, two cancel each other out.
@@ -122,18 +136,36 @@ func (s *Service) byElimination(ctx context.Context, tx Tx, d *Delivery, parked 
 	}
 	first := candidates[0]
 	alone := len(candidates) == 1
+	guess := found{id: first.ID, match: Inferred}
+	// Several waiting deliveries and one person: any of them could be that
+	// person's. It may have come at any time while the person could finish.
+	var from, until time.Time
 	switch {
 	case first.Returned && (alone || !candidates[1].Returned):
-		// Several waiting deliveries and one return: any of them could be the
-		// returning person's.
-		if twin, err := tx.HasParkedTwin(ctx, d, window); err != nil || twin {
-			return found{}, false, err
-		}
-		return found{id: first.ID, rung: RungSoleReturned, match: Inferred}, true, nil
+		guess.rung = RungSoleReturned
+		from, until = sooner(first.ReturnTime, d.ReceiveTime).Add(-window), later(first.ReturnTime, d.ReceiveTime).Add(window)
 	case !first.Returned && alone && !parked:
-		return found{id: first.ID, rung: RungSoleOpen, match: Inferred}, true, nil
+		guess.rung = RungSoleOpen
+		from, until = first.CreateTime, d.ReceiveTime.Add(window)
+	default:
+		return found{}, false, nil
 	}
-	return found{}, false, nil
+	twin, err := tx.HasParkedTwin(ctx, d, from, until)
+	return guess, err == nil && !twin, err
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // window is how far a return and this webhook may lie apart.
@@ -155,6 +187,11 @@ func (s *Service) accepts(v *Verification, d *Delivery, f found) bool {
 	}
 	if f.rung == RungPayloadKey || f.rung == RungBoundRef {
 		return true
+	}
+	// What arrived before the row was there cannot be about it: the row comes
+	// before the page.
+	if d.ReceiveTime.Before(v.CreateTime) {
+		return false
 	}
 	flow, ok := s.catalog.Flow(v.Scope, v.Flow)
 	return ok && flow.Inferred && v.BindTime.IsZero() && couldBe(v, d.ReceiveTime)

@@ -16,13 +16,20 @@ type change struct {
 	match    Match
 	reason   string
 	delivery uuid.UUID
+	// arrival is when a delivery came in; zero for what happens now. The grace
+	// period is for decisions that arrive in it, however long they waited.
+	arrival time.Time
 }
 
 // move is the one place where a state changes. v is locked by tx; it is
 // updated in place and saved, with its transition, if the event applies.
 func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (Effect, error) {
 	now := s.now()
-	next, effect := Next(v.State, c.event.Kind, v.inGrace(now))
+	arrival := c.arrival
+	if arrival.IsZero() {
+		arrival = now
+	}
+	next, effect := Next(v.State, c.event.Kind, v.inGrace(arrival))
 	if effect != Applied {
 		return effect, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A person may only be sent where the flow's allow-list says. An entry is one
@@ -71,6 +72,9 @@ func CheckCallbackURL(field, raw string) error {
 }
 
 func parseTarget(field, raw string) (*url.URL, error) {
+	if !utf8.ValidString(raw) {
+		return nil, Invalid(field, "must be UTF-8 text")
+	}
 	if strings.ContainsFunc(raw, func(r rune) bool { return r == '\\' || unicode.IsControl(r) || unicode.IsSpace(r) }) {
 		return nil, Invalid(field, "must not contain spaces, control characters or backslashes")
 	}
@@ -80,6 +84,9 @@ func parseTarget(field, raw string) (*url.URL, error) {
 	}
 	if u.User != nil {
 		return nil, Invalid(field, "must not contain a user name or password")
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII || r == '*' }) {
+		return nil, Invalid(field, "must name its host in ASCII (punycode, xn--…) and without wildcards; list each host")
 	}
 	switch {
 	case notForRedirects[u.Scheme]:
@@ -101,12 +108,12 @@ func covers(pattern, target *url.URL) bool {
 	switch pattern.Scheme {
 	case "https":
 		return strings.EqualFold(pattern.Hostname(), target.Hostname()) &&
-			portOf(pattern, "443") == portOf(target, "443") && underPath(pattern.Path, target.Path)
+			portOf(pattern, "443") == portOf(target, "443") && underPath(pattern.Path, target)
 	case "http":
 		return isLoopback(target.Hostname()) && strings.EqualFold(pattern.Hostname(), target.Hostname()) &&
-			(pattern.Port() == "" || pattern.Port() == target.Port()) && underPath(pattern.Path, target.Path)
+			(pattern.Port() == "" || pattern.Port() == target.Port()) && underPath(pattern.Path, target)
 	}
-	return pattern.Host == "" || (pattern.Host == target.Host && underPath(pattern.Path, target.Path))
+	return pattern.Host == "" || (pattern.Host == target.Host && underPath(pattern.Path, target))
 }
 
 func portOf(u *url.URL, fallback string) string {
@@ -116,19 +123,24 @@ func portOf(u *url.URL, fallback string) string {
 	return fallback
 }
 
-// underPath compares whole segments, so that /done does not allow /done-evil,
-// and refuses dot segments, which browsers resolve after our check.
-func underPath(prefix, path string) bool {
+// underPath compares whole segments, so that /done does not allow /done-evil.
+// It refuses dot segments, which browsers resolve after our check, and encoded
+// separators, which some servers take for real ones.
+func underPath(prefix string, target *url.URL) bool {
 	prefix = strings.TrimSuffix(prefix, "/")
 	if prefix == "" {
 		return true
 	}
-	for segment := range strings.SplitSeq(path, "/") {
+	escaped := strings.ToLower(target.EscapedPath())
+	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") {
+		return false
+	}
+	for segment := range strings.SplitSeq(target.Path, "/") {
 		if segment == "." || segment == ".." {
 			return false
 		}
 	}
-	return path == prefix || strings.HasPrefix(path, prefix+"/")
+	return target.Path == prefix || strings.HasPrefix(target.Path, prefix+"/")
 }
 
 func isLoopback(host string) bool {

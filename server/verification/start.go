@@ -193,12 +193,22 @@ func (s *Service) openSession(ctx context.Context, v *Verification, f *Flow, r S
 		s.abandon(ctx, v, err)
 		return nil, err
 	}
+	// The page is open now: that is written down even if the caller is gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
 	opened := v
 	err = s.change(ctx, func(tx Tx) (*Verification, error) {
 		var err error
 		opened, err = s.recordSession(ctx, tx, v.ID, session)
 		return opened, err
 	})
+	if errors.Is(err, ErrRefTaken) {
+		// Whoever finished that page would decide somebody else's verification.
+		s.log.ErrorContext(ctx, "the provider answered with a session that belongs to another verification",
+			"connection", v.Connection, "verification_id", v.ID)
+		err = NewError(KindUnavailable, "PROVIDER_SESSION_REUSED", "the provider did not open a new session; retry").WithCause(err)
+		s.abandon(ctx, v, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +268,7 @@ func (s *Service) recordSession(ctx context.Context, tx Tx, id uuid.UUID, sessio
 // idempotency key is released with it, so that a retry starts anew. The caller
 // may be gone already; the row must not be left behind because of that.
 func (s *Service) abandon(ctx context.Context, v *Verification, cause error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	reason := ReasonProviderUnavailable
 	if KindOf(cause) == KindRefused {
@@ -269,8 +279,8 @@ func (s *Service) abandon(ctx context.Context, v *Verification, cause error) {
 	}
 }
 
-// abandonTimeout bounds the clean-up after a failed start.
-const abandonTimeout = 5 * time.Second
+// recordTimeout bounds what is written when the caller may be gone.
+const recordTimeout = 5 * time.Second
 
 // Reason codes of the gateway's own.
 const (

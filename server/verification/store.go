@@ -49,12 +49,12 @@ type Tx interface {
 	// is tied to with the hash of its request.
 	ClaimIdempotency(ctx context.Context, scope Scope, key string, hash []byte, id uuid.UUID, now time.Time) (Claim, error)
 	// ReleaseIdempotency forgets the key of a verification that never started.
-	// ReleaseIdempotency forgets the key of a verification that never started.
 	ReleaseIdempotency(ctx context.Context, v *Verification) error
 
 	// FindRefs returns what is known of the refs on a connection.
 	FindRefs(ctx context.Context, connection string, refs []string) ([]BoundRef, error)
-	// BindRef ties a ref to a verification; the first binding of a ref stays.
+	// BindRef ties a ref to a verification. The first binding of a ref stays:
+	// ErrRefTaken if it is another verification's.
 	BindRef(ctx context.Context, ref BoundRef) error
 	// AddHint records that a returning person claimed a ref.
 	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
@@ -78,8 +78,9 @@ type Tx interface {
 	// refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
 	// HasParkedTwin reports whether another parked delivery of the same
-	// connection and product arrived within the window around d.
-	HasParkedTwin(ctx context.Context, d *Delivery, window time.Duration) (bool, error)
+	// connection and product, one that names nobody either, arrived between the
+	// two times, both included.
+	HasParkedTwin(ctx context.Context, d *Delivery, from, until time.Time) (bool, error)
 	// SettleDelivery records what applying a parked delivery did.
 	SettleDelivery(ctx context.Context, d *Delivery, now time.Time) error
 }
@@ -107,8 +108,12 @@ type CandidateQuery struct {
 // Candidate is one possible verification.
 type Candidate struct {
 	ID uuid.UUID
-	// Returned: its person came back within the window.
-	Returned bool
+	// Returned: its person came back within the window, and no webhook that
+	// came before told of it.
+	Returned   bool
+	CreateTime time.Time
+	// ReturnTime is zero if the person did not come back.
+	ReturnTime time.Time
 }
 
 // ListQuery selects verifications of one scope.

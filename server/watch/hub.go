@@ -49,15 +49,19 @@ type Watcher struct {
 	latest atomic.Int64
 }
 
+// perVerification is how many watchers one verification may have on a node:
+// several devices and tabs, but not one client token that takes every place.
+const perVerification = 64
+
 // errTooMany asks to come back later, perhaps to another node.
 var errTooMany = verification.NewError(verification.KindLimited, "TOO_MANY_WATCHERS",
-	"this node has as many watchers as it may; retry")
+	"this node or this verification has as many watchers as it may; retry")
 
 // Watch registers a watcher. KindLimited when the node is full.
 func (h *Hub) Watch(id uuid.UUID) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.count >= h.limit {
+	if h.count >= h.limit || len(h.watchers[id]) >= perVerification {
 		return nil, errTooMany
 	}
 	wake := make(chan struct{}, 1)
@@ -97,12 +101,28 @@ func (h *Hub) Wake(id uuid.UUID, version int64) {
 	}
 }
 
+// WakeAll tells every watcher to look again, whatever it has seen: after a gap
+// nobody knows what changed.
+func (h *Hub) WakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, group := range h.watchers {
+		for w := range group {
+			w.poke()
+		}
+	}
+}
+
 // raise is called under the hub's lock, so versions cannot go back.
 func (w *Watcher) raise(version int64) {
 	if version <= w.latest.Load() {
 		return
 	}
 	w.latest.Store(version)
+	w.poke()
+}
+
+func (w *Watcher) poke() {
 	select {
 	case w.wake <- struct{}{}:
 	default: // a wake is waiting already

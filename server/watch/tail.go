@@ -8,11 +8,20 @@ import (
 	"github.com/verigate/verigate/server/verification"
 )
 
+// Sleepers are whom a Tail wakes: a Hub.
+type Sleepers interface {
+	verification.Waker
+	// WakeAll tells everybody to look again.
+	WakeAll()
+}
+
 // Tail follows the transition log and wakes the Hub. It is the truth behind the
-// hints: what it misses while the database is away it reads when it is back.
+// hints. Where it starts, and after every gap, it does not read what it missed,
+// which could be anything: it begins at the end of the log and wakes everybody,
+// so that the price follows the watchers of this node.
 type Tail struct {
 	Log      verification.Log
-	Hub      verification.Waker
+	Hub      Sleepers
 	Interval time.Duration
 	Logger   *slog.Logger
 	// Polled, if set, is called after each successful read of the log.
@@ -34,8 +43,11 @@ func (t *Tail) Run(ctx context.Context) {
 				t.Logger.InfoContext(ctx, "the transition log can be read again")
 			}
 			failing = false
-		case ctx.Err() == nil && !failing:
-			t.Logger.WarnContext(ctx, "cannot read the transition log; watchers on this node may lag", "error", err)
+		case ctx.Err() == nil:
+			cursor = ""
+			if !failing {
+				t.Logger.WarnContext(ctx, "cannot read the transition log; watchers on this node may lag", "error", err)
+			}
 			failing = true
 		}
 		select {
@@ -48,7 +60,11 @@ func (t *Tail) Run(ctx context.Context) {
 
 func (t *Tail) poll(ctx context.Context, cursor verification.Cursor) (verification.Cursor, error) {
 	if cursor == "" {
-		return t.Log.TailStart(ctx)
+		start, err := t.Log.TailStart(ctx)
+		if err == nil {
+			t.Hub.WakeAll()
+		}
+		return start, err
 	}
 	changes, next, err := t.Log.Tail(ctx, cursor)
 	if err != nil {

@@ -37,7 +37,8 @@ const (
 	VerificationState_VERIFICATION_STATE_PENDING VerificationState = 2
 	// The person is done; the provider works, or its webhook is on the way.
 	VerificationState_VERIFICATION_STATE_PROCESSING VerificationState = 3
-	// A human at the provider looks at it. May take days.
+	// A human at the provider looks at it. May take as long as the
+	// verification's lifetime allows.
 	VerificationState_VERIFICATION_STATE_IN_REVIEW VerificationState = 4
 	// Terminal: the person passed.
 	VerificationState_VERIFICATION_STATE_APPROVED VerificationState = 5

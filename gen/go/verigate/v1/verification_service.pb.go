@@ -51,8 +51,8 @@ type StartVerificationRequest struct {
 	CallbackUrl string `protobuf:"bytes,7,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
 	// Where every other event is sent; https. Beats the flow's.
 	EventsCallbackUrl string `protobuf:"bytes,8,opt,name=events_callback_url,json=eventsCallbackUrl,proto3" json:"events_callback_url,omitempty"`
-	// How long the person has, from 1 second to 30 days. Empty means the flow's
-	// lifetime.
+	// How long it may take until the decision, from 1 second to 30 days; a
+	// provider's review counts. Empty means the flow's lifetime.
 	ExpiresIn *durationpb.Duration `protobuf:"bytes,9,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	// Title of the hosted page. Empty means the flow's.
 	PageTitle string `protobuf:"bytes,10,opt,name=page_title,json=pageTitle,proto3" json:"page_title,omitempty"`

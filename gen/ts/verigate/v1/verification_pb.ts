@@ -253,7 +253,8 @@ export enum VerificationState {
   PROCESSING = 3,
 
   /**
-   * A human at the provider looks at it. May take days.
+   * A human at the provider looks at it. May take as long as the
+   * verification's lifetime allows.
    *
    * @generated from enum value: VERIFICATION_STATE_IN_REVIEW = 4;
    */

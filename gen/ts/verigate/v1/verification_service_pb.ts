@@ -88,8 +88,8 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
   eventsCallbackUrl: string;
 
   /**
-   * How long the person has, from 1 second to 30 days. Empty means the flow's
-   * lifetime.
+   * How long it may take until the decision, from 1 second to 30 days; a
+   * provider's review counts. Empty means the flow's lifetime.
    *
    * @generated from field: google.protobuf.Duration expires_in = 9;
    */
@@ -426,7 +426,9 @@ export const VerificationService: GenService<{
    * where to send the person.
    *
    * Retry-safe with an `idempotency_key`: the same key with the same content
-   * returns the same answer, whatever became of the first call.
+   * returns the same answer, whatever became of the first call. Only a start
+   * that failed before there was a hosted page is forgotten, so that a retry
+   * starts anew.
    *
    * Errors: `invalid_argument`; `not_found` (no such flow in the key's
    * environment); `already_exists` (the idempotency key was used with other
@@ -448,7 +450,8 @@ export const VerificationService: GenService<{
    * as its version passes `after_version`: the long poll for runtimes that
    * cannot stream. No side effects; retry freely.
    *
-   * Errors: `invalid_argument`; `not_found`.
+   * Errors: `invalid_argument`; `not_found`; with `wait` `resource_exhausted`
+   * (too many wait, retry later); `unavailable` (retry).
    *
    * @generated from rpc verigate.v1.VerificationService.GetVerification
    */
@@ -463,7 +466,7 @@ export const VerificationService: GenService<{
    * written: none is repeated or skipped. No side effects; retry freely.
    *
    * Errors: `invalid_argument` (also for a page token that was changed or
-   * belongs to other filters).
+   * belongs to other filters); `unavailable` (retry).
    *
    * @generated from rpc verigate.v1.VerificationService.ListVerifications
    */
@@ -477,7 +480,7 @@ export const VerificationService: GenService<{
    * returns it again, so retries are safe.
    *
    * Errors: `invalid_argument`; `not_found`; `failed_precondition` (it is over
-   * in another way).
+   * in another way); `unavailable` (retry).
    *
    * @generated from rpc verigate.v1.VerificationService.CancelVerification
    */

@@ -88,7 +88,9 @@ type VerificationServiceClient interface {
 	// where to send the person.
 	//
 	// Retry-safe with an `idempotency_key`: the same key with the same content
-	// returns the same answer, whatever became of the first call.
+	// returns the same answer, whatever became of the first call. Only a start
+	// that failed before there was a hosted page is forgotten, so that a retry
+	// starts anew.
 	//
 	// Errors: `invalid_argument`; `not_found` (no such flow in the key's
 	// environment); `already_exists` (the idempotency key was used with other
@@ -102,20 +104,21 @@ type VerificationServiceClient interface {
 	// as its version passes `after_version`: the long poll for runtimes that
 	// cannot stream. No side effects; retry freely.
 	//
-	// Errors: `invalid_argument`; `not_found`.
+	// Errors: `invalid_argument`; `not_found`; with `wait` `resource_exhausted`
+	// (too many wait, retry later); `unavailable` (retry).
 	GetVerification(context.Context, *v1.GetVerificationRequest) (*v1.GetVerificationResponse, error)
 	// ListVerifications returns verifications of the key's project and
 	// environment, newest first. Pages are stable while verifications are
 	// written: none is repeated or skipped. No side effects; retry freely.
 	//
 	// Errors: `invalid_argument` (also for a page token that was changed or
-	// belongs to other filters).
+	// belongs to other filters); `unavailable` (retry).
 	ListVerifications(context.Context, *v1.ListVerificationsRequest) (*v1.ListVerificationsResponse, error)
 	// CancelVerification calls a verification off. Canceling a canceled one
 	// returns it again, so retries are safe.
 	//
 	// Errors: `invalid_argument`; `not_found`; `failed_precondition` (it is over
-	// in another way).
+	// in another way); `unavailable` (retry).
 	CancelVerification(context.Context, *v1.CancelVerificationRequest) (*v1.CancelVerificationResponse, error)
 	// WatchStatus streams where a verification stands.
 	//
@@ -166,7 +169,9 @@ type VerificationServiceHandler interface {
 	// where to send the person.
 	//
 	// Retry-safe with an `idempotency_key`: the same key with the same content
-	// returns the same answer, whatever became of the first call.
+	// returns the same answer, whatever became of the first call. Only a start
+	// that failed before there was a hosted page is forgotten, so that a retry
+	// starts anew.
 	//
 	// Errors: `invalid_argument`; `not_found` (no such flow in the key's
 	// environment); `already_exists` (the idempotency key was used with other
@@ -180,20 +185,21 @@ type VerificationServiceHandler interface {
 	// as its version passes `after_version`: the long poll for runtimes that
 	// cannot stream. No side effects; retry freely.
 	//
-	// Errors: `invalid_argument`; `not_found`.
+	// Errors: `invalid_argument`; `not_found`; with `wait` `resource_exhausted`
+	// (too many wait, retry later); `unavailable` (retry).
 	GetVerification(context.Context, *v1.GetVerificationRequest) (*v1.GetVerificationResponse, error)
 	// ListVerifications returns verifications of the key's project and
 	// environment, newest first. Pages are stable while verifications are
 	// written: none is repeated or skipped. No side effects; retry freely.
 	//
 	// Errors: `invalid_argument` (also for a page token that was changed or
-	// belongs to other filters).
+	// belongs to other filters); `unavailable` (retry).
 	ListVerifications(context.Context, *v1.ListVerificationsRequest) (*v1.ListVerificationsResponse, error)
 	// CancelVerification calls a verification off. Canceling a canceled one
 	// returns it again, so retries are safe.
 	//
 	// Errors: `invalid_argument`; `not_found`; `failed_precondition` (it is over
-	// in another way).
+	// in another way); `unavailable` (retry).
 	CancelVerification(context.Context, *v1.CancelVerificationRequest) (*v1.CancelVerificationResponse, error)
 	// WatchStatus streams where a verification stands.
 	//

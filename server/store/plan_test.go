@@ -1,0 +1,152 @@
+package store_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/server/pgdev/pgtest"
+)
+
+// fill makes 20,000 old verifications with their transitions, deliveries and
+// refs, of which 2,000 are open.
+const fill = `
+INSERT INTO verification (id, project, environment, flow, connection, product, subject, reference, state, version,
+	nonce_hash, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time)
+SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'shop', 'test', 'identity', 'human', 'identity',
+	's' || i % 500, 'r' || i, CASE WHEN i % 10 = 0 THEN 'pending' ELSE 'approved' END, 2,
+	sha256(i::text::bytea), at, at, at + interval '1 hour', at + interval '70 minutes',
+	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END,
+	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END,
+	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END
+FROM generate_series(1, 20000) i, LATERAL (SELECT timestamptz '2026-03-01' + i * interval '1 minute' AS at) t;
+INSERT INTO transition (verification_id, version, project, environment, from_state, to_state, event, source, create_time, xid)
+SELECT id, 1, project, environment, '', 'created', 'started', 'caller', create_time,
+	(100 + row_number() OVER (ORDER BY id))::text::xid8 FROM verification;
+INSERT INTO provider_ref SELECT 'human', 'verification:' || id, id, 'exact', create_time FROM verification;
+INSERT INTO return_hint SELECT 'human', 'verification:' || id, id, create_time FROM verification;
+INSERT INTO seen SELECT 'human', 'key:' || id, id, create_time FROM verification;
+INSERT INTO idempotency SELECT 'shop', 'test', 'k' || id, '\x00', id, create_time FROM verification;
+INSERT INTO delivery (id, project, environment, connection, receive_time, headers, body, dedupe_key, product, effect, verification_id)
+SELECT id, 'shop', 'test', 'human', create_time, '{}', '', 'key:' || id, 'identity',
+	CASE WHEN reference LIKE '%00' THEN 'unmatched' ELSE 'applied' END,
+	CASE WHEN reference LIKE '%00' THEN NULL ELSE id END FROM verification;
+ANALYZE`
+
+// plans is how often each statement is planned: after five times Postgres may
+// change to a plan that knows no values.
+const plans = 8
+
+// TestNoHotQueryReadsAWholeTable runs what requests, webhooks and the sweeps
+// ask against 20,000 rows.
+func TestNoHotQueryReadsAWholeTable(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), pgtest.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if _, err := conn.Exec(t.Context(), fill); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		id   = "'00000000-0000-7000-8000-000000003039'"
+		at   = "timestamptz '2026-03-10 12:00'"
+		from = "timestamptz '2026-03-10 11:59'"
+		till = "timestamptz '2026-03-10 12:01'"
+		last = "timestamptz '2026-03-14 20:00'"
+	)
+	statements := generated(t)
+	// The arguments in the order of the generated statement's numbers.
+	for name, args := range map[string][]string{
+		"verificationGet":            {id, "'shop'", "'test'"},
+		"verificationGetByReference": {"'shop'", "'test'", "'r77'"},
+		"verificationLock":           {id},
+		"verificationLockByNonce":    {"sha256('77')"},
+		"verificationOverdue":        {"timestamptz '2026-03-01 03:00'", "200"},
+		"verificationUnstarted":      {last, "200"},
+		"verificationFreeLanes":      {last},
+		"verificationCandidates":     {"'human'", "'identity'", from, till, at},
+		"verificationList":           {"'shop'", "'test'", id, "'{}'", "''", "NULL", "NULL", "50"},
+		"verificationListBySubject":  {"'shop'", "'test'", "'s7'", id, "'{}'", "''", "NULL", "NULL", "50"},
+		"transitionList":             {id},
+		"transitionTail":             {"'20050:20100:20060'"},
+		"providerRefFind":            {"'human'", "'{verification:1,verification:2}'"},
+		"providerRefInsert":          {"'human'", "'verification:new'", id, "'exact'", at},
+		"returnHintFind":             {"'human'", "'{verification:1}'"},
+		"seenInsert":                 {"'human'", "'key:new'", id, at},
+		"idempotencyInsert":          {"'shop'", "'test'", "'new'", `'\x00'`, id, at},
+		"idempotencyGet":             {"'shop'", "'test'", "'k1'"},
+		"deliveryLockIfParked":       {id},
+		"deliveryHasParkedTwin":      {"'human'", "'identity'", id, from, till},
+		"deliveryParkedFor":          {"'human'", "'identity'", from, till, "''", id},
+		"deliveryParkedRecently":     {"timestamptz '2026-03-14 19:00'", "200"},
+		"deliveryGet":                {id, "'shop'", "'test'"},
+	} {
+		statement, ok := statements[name]
+		if !ok {
+			t.Errorf("there is no statement %s", name)
+			continue
+		}
+		if _, err := conn.Exec(t.Context(), "PREPARE "+name+" AS "+statement); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for range plans {
+			plan := explain(t, conn, name, args)
+			if strings.Contains(plan, "Seq Scan") {
+				t.Errorf("%s reads a whole table:\n%s", name, plan)
+				break
+			}
+		}
+	}
+}
+
+func explain(t *testing.T, conn *pgx.Conn, name string, args []string) string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), "EXPLAIN EXECUTE "+name+"("+strings.Join(args, ", ")+")", pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// generated returns the statements of gen/sqlc by the name of their constant.
+func generated(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../../gen/sqlc/*.sql.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no generated statements: %v", err)
+	}
+	statements := map[string]string{}
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
+				text, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				statements[spec.Names[0].Name] = text
+			}
+			return true
+		})
+	}
+	return statements
+}
