@@ -37,6 +37,8 @@ CREATE TABLE verification (
     expire_time           timestamptz NOT NULL,
     -- Until when a signed decision may still overturn `expired`.
     grace_until           timestamptz NOT NULL,
+    -- Until when the provider's page works; it may outlive expire_time.
+    page_until            timestamptz NOT NULL,
     -- When the person first came back through the return leg.
     return_time           timestamptz,
     -- When a webhook first tied a provider ref to this row.
@@ -59,7 +61,7 @@ CREATE INDEX verification_overdue ON verification (expire_time)
 -- What the start sweep reads: starts that died before the provider answered.
 CREATE INDEX verification_unstarted ON verification (create_time) WHERE state = 'created';
 -- What correlation reads: rows that a webhook without a key might belong to.
-CREATE INDEX verification_candidate ON verification (connection, product, grace_until)
+CREATE INDEX verification_candidate ON verification (connection, product, greatest(grace_until, page_until))
     WHERE state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled');
 CREATE INDEX verification_returned ON verification (connection, product, return_time) WHERE return_time IS NOT NULL;
 -- Correlation asks who was decided after a webhook that waits had arrived.
@@ -132,6 +134,7 @@ CREATE TABLE delivery (
 -- What waits for evidence: read when a ref is bound, a person returns, and by
 -- the sweep.
 CREATE INDEX delivery_parked ON delivery (connection, product, receive_time) WHERE effect = 'unmatched';
+CREATE INDEX delivery_parked_since ON delivery (receive_time) WHERE effect = 'unmatched';
 CREATE INDEX delivery_page ON delivery (project, environment, id DESC);
 
 -- Slim dedupe: outlives the bodies, so a late repeat is still recognised.
@@ -176,6 +179,9 @@ CREATE TABLE idempotency (
     create_time     timestamptz NOT NULL,
     PRIMARY KEY (project, environment, key)
 );
+
+-- A start that failed gives its key back.
+CREATE INDEX idempotency_verification ON idempotency (verification_id);
 
 -- Callers' API keys. Only a hash of the secret half is stored.
 CREATE TABLE api_key (

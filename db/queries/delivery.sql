@@ -24,8 +24,8 @@ WHERE id = @id AND effect = 'unmatched';
 -- person's return.
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.connection = @connection
-  AND ((d.product = @product
-        AND d.receive_time >= @window_from AND d.receive_time <= @window_until)
+  AND d.product IN (@product, '') AND d.receive_time >= @create_time
+  AND ((d.receive_time >= @window_from AND d.receive_time <= @window_until)
     OR d.named_id = @named_id
     OR EXISTS (SELECT 1 FROM provider_ref r
                WHERE r.verification_id = @verification_id AND r.connection = d.connection
@@ -47,18 +47,19 @@ WHERE d.effect = 'unmatched' AND d.receive_time >= @since
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
                WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
-                 AND v.grace_until > d.receive_time
+                 AND greatest(v.grace_until, v.page_until) > d.receive_time
                  AND v.return_time >= d.receive_time - interval '10 minutes'
                  AND v.return_time <= d.receive_time + interval '10 minutes'))
-ORDER BY d.receive_time
+ORDER BY d.receive_time DESC
 LIMIT @row_limit;
 
 -- name: DeliveryHasParkedTwin :one
--- One that names somebody, by key or id, is about that somebody and no twin.
+-- One that names somebody, by key or id, is about that somebody and no twin; one
+-- with the same ref tells of the same run.
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE effect = 'unmatched' AND connection = @connection AND product = @product AND id <> @id
-      AND keys = '{}' AND named_id = ''
+      AND keys = '{}' AND named_id = '' AND NOT (refs && @refs::text[])
       AND receive_time >= @window_from AND receive_time <= @window_until
 ) AS twin;
 

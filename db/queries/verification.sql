@@ -2,11 +2,11 @@
 INSERT INTO verification (
     id, project, environment, flow, connection, product, subject, reference, metadata,
     state, version, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url,
-    nonce_hash, lane, create_time, update_time, expire_time, grace_until
+    nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until
 ) VALUES (
     @id, @project, @environment, @flow, @connection, @product, @subject, @reference, @metadata,
     @state, @version, @hosted_url, @redirect_url, @failure_redirect_url, @callback_url, @events_callback_url,
-    @nonce_hash, @lane, @create_time, @update_time, @expire_time, @grace_until
+    @nonce_hash, @lane, @create_time, @update_time, @expire_time, @grace_until, @page_until
 );
 
 -- name: VerificationGet :one
@@ -31,6 +31,7 @@ UPDATE verification SET
     state = @state, version = @version, reason_codes = @reason_codes, match = @match,
     hosted_url = @hosted_url, lane = @lane,
     update_time = @update_time, expire_time = @expire_time, grace_until = @grace_until,
+    page_until = @page_until,
     return_time = @return_time, bind_time = @bind_time, final_time = @final_time
 WHERE id = @id AND version = @old_version;
 
@@ -72,12 +73,14 @@ LIMIT @row_limit;
 -- Lanes of expired and canceled verifications stay taken while their page may
 -- still be finished.
 UPDATE verification SET lane = NULL
-WHERE lane IS NOT NULL AND state IN ('expired', 'canceled') AND grace_until <= @now;
+WHERE lane IS NOT NULL
+  AND (state = 'canceled' AND page_until <= @now
+       OR state = 'expired' AND greatest(grace_until, page_until) <= @now);
 
 -- name: VerificationCandidates :many
 -- Whoever a webhook without a key might have been about when it arrived: not
 -- decided before that moment. An expired one counts while a late decision still
--- would, a canceled one while its page may be finished, and one that is bound
+-- would or its page works, a canceled one while its page works, and one that is bound
 -- to another provider id while it is open: it may have got a second. Only its
 -- return tells nothing any more. Each part stops at two rows, so that the price
 -- does not grow with what is open.
@@ -87,25 +90,25 @@ FROM (
      FROM verification v
      WHERE v.connection = @connection AND v.product = @product
        AND v.return_time >= @window_from AND v.return_time <= @window_until
-       AND v.grace_until > @at
+       AND greatest(v.grace_until, v.page_until) > @at
        AND (v.bind_time IS NULL OR v.bind_time >= @at)
        AND (v.final_time IS NULL OR v.final_time >= @at
-            OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > @at))
+            OR v.state = 'expired' OR (v.state = 'canceled' AND v.page_until > @at))
      ORDER BY v.return_time LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = @connection AND v.product = @product
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
-       AND v.grace_until > @at
-       AND (v.state <> 'canceled' OR v.expire_time > @at OR v.final_time >= @at)
-     ORDER BY v.grace_until LIMIT 2)
+       AND greatest(v.grace_until, v.page_until) > @at
+       AND (v.state <> 'canceled' OR v.page_until > @at OR v.final_time >= @at)
+     ORDER BY greatest(v.grace_until, v.page_until) LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = @connection AND v.product = @product
        AND v.state IN ('approved', 'declined', 'failed')
-       AND v.final_time >= @at AND v.grace_until > @at
+       AND v.final_time >= @at AND greatest(v.grace_until, v.page_until) > @at
      ORDER BY v.final_time LIMIT 2)
 ) c
 GROUP BY c.id, c.create_time, c.return_time

@@ -53,8 +53,8 @@ const deliveryHasParkedTwin = `-- name: DeliveryHasParkedTwin :one
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE effect = 'unmatched' AND connection = $1 AND product = $2 AND id <> $3
-      AND keys = '{}' AND named_id = ''
-      AND receive_time >= $4 AND receive_time <= $5
+      AND keys = '{}' AND named_id = '' AND NOT (refs && $4::text[])
+      AND receive_time >= $5 AND receive_time <= $6
 ) AS twin
 `
 
@@ -62,16 +62,19 @@ type DeliveryHasParkedTwinParams struct {
 	Connection  string
 	Product     string
 	ID          uuid.UUID
+	Refs        []string
 	WindowFrom  time.Time
 	WindowUntil time.Time
 }
 
-// One that names somebody, by key or id, is about that somebody and no twin.
+// One that names somebody, by key or id, is about that somebody and no twin; one
+// with the same ref tells of the same run.
 func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg DeliveryHasParkedTwinParams) (bool, error) {
 	row := db.QueryRow(ctx, deliveryHasParkedTwin,
 		arg.Connection,
 		arg.Product,
 		arg.ID,
+		arg.Refs,
 		arg.WindowFrom,
 		arg.WindowUntil,
 	)
@@ -171,14 +174,14 @@ func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, id uuid.UUI
 const deliveryParkedFor = `-- name: DeliveryParkedFor :many
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.connection = $1
-  AND ((d.product = $2
-        AND d.receive_time >= $3 AND d.receive_time <= $4)
-    OR d.named_id = $5
+  AND d.product IN ($2, '') AND d.receive_time >= $3
+  AND ((d.receive_time >= $4 AND d.receive_time <= $5)
+    OR d.named_id = $6
     OR EXISTS (SELECT 1 FROM provider_ref r
-               WHERE r.verification_id = $6 AND r.connection = d.connection
+               WHERE r.verification_id = $7 AND r.connection = d.connection
                  AND (r.ref = ANY (d.keys) OR r.ref = ANY (d.refs)))
     OR EXISTS (SELECT 1 FROM return_hint h
-               WHERE h.verification_id = $6 AND h.connection = d.connection
+               WHERE h.verification_id = $7 AND h.connection = d.connection
                  AND h.ref = ANY (d.refs)))
 ORDER BY d.receive_time
 LIMIT 100
@@ -187,6 +190,7 @@ LIMIT 100
 type DeliveryParkedForParams struct {
 	Connection     string
 	Product        string
+	CreateTime     time.Time
 	WindowFrom     time.Time
 	WindowUntil    time.Time
 	NamedID        string
@@ -199,6 +203,7 @@ func (q *Queries) DeliveryParkedFor(ctx context.Context, db DBTX, arg DeliveryPa
 	rows, err := db.Query(ctx, deliveryParkedFor,
 		arg.Connection,
 		arg.Product,
+		arg.CreateTime,
 		arg.WindowFrom,
 		arg.WindowUntil,
 		arg.NamedID,
@@ -231,10 +236,10 @@ WHERE d.effect = 'unmatched' AND d.receive_time >= $1
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
                WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
-                 AND v.grace_until > d.receive_time
+                 AND greatest(v.grace_until, v.page_until) > d.receive_time
                  AND v.return_time >= d.receive_time - interval '10 minutes'
                  AND v.return_time <= d.receive_time + interval '10 minutes'))
-ORDER BY d.receive_time
+ORDER BY d.receive_time DESC
 LIMIT $2
 `
 

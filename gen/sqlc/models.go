@@ -117,6 +117,7 @@ type Verification struct {
 	UpdateTime         time.Time
 	ExpireTime         time.Time
 	GraceUntil         time.Time
+	PageUntil          time.Time
 	ReturnTime         *time.Time
 	BindTime           *time.Time
 	FinalTime          *time.Time

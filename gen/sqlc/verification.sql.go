@@ -20,25 +20,25 @@ FROM (
      FROM verification v
      WHERE v.connection = $1 AND v.product = $2
        AND v.return_time >= $3 AND v.return_time <= $4
-       AND v.grace_until > $5
+       AND greatest(v.grace_until, v.page_until) > $5
        AND (v.bind_time IS NULL OR v.bind_time >= $5)
        AND (v.final_time IS NULL OR v.final_time >= $5
-            OR v.state = 'expired' OR (v.state = 'canceled' AND v.expire_time > $5))
+            OR v.state = 'expired' OR (v.state = 'canceled' AND v.page_until > $5))
      ORDER BY v.return_time LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = $1 AND v.product = $2
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
-       AND v.grace_until > $5
-       AND (v.state <> 'canceled' OR v.expire_time > $5 OR v.final_time >= $5)
-     ORDER BY v.grace_until LIMIT 2)
+       AND greatest(v.grace_until, v.page_until) > $5
+       AND (v.state <> 'canceled' OR v.page_until > $5 OR v.final_time >= $5)
+     ORDER BY greatest(v.grace_until, v.page_until) LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
      WHERE v.connection = $1 AND v.product = $2
        AND v.state IN ('approved', 'declined', 'failed')
-       AND v.final_time >= $5 AND v.grace_until > $5
+       AND v.final_time >= $5 AND greatest(v.grace_until, v.page_until) > $5
      ORDER BY v.final_time LIMIT 2)
 ) c
 GROUP BY c.id, c.create_time, c.return_time
@@ -63,7 +63,7 @@ type VerificationCandidatesRow struct {
 
 // Whoever a webhook without a key might have been about when it arrived: not
 // decided before that moment. An expired one counts while a late decision still
-// would, a canceled one while its page may be finished, and one that is bound
+// would or its page works, a canceled one while its page works, and one that is bound
 // to another provider id while it is open: it may have got a second. Only its
 // return tells nothing any more. Each part stops at two rows, so that the price
 // does not grow with what is open.
@@ -100,7 +100,9 @@ func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg Verif
 
 const verificationFreeLanes = `-- name: VerificationFreeLanes :exec
 UPDATE verification SET lane = NULL
-WHERE lane IS NOT NULL AND state IN ('expired', 'canceled') AND grace_until <= $1
+WHERE lane IS NOT NULL
+  AND (state = 'canceled' AND page_until <= $1
+       OR state = 'expired' AND greatest(grace_until, page_until) <= $1)
 `
 
 // Lanes of expired and canceled verifications stay taken while their page may
@@ -111,7 +113,7 @@ func (q *Queries) VerificationFreeLanes(ctx context.Context, db DBTX, now time.T
 }
 
 const verificationGet = `-- name: VerificationGet :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
 WHERE id = $1 AND project = $2 AND environment = $3
 `
 
@@ -149,6 +151,7 @@ func (q *Queries) VerificationGet(ctx context.Context, db DBTX, arg Verification
 		&i.UpdateTime,
 		&i.ExpireTime,
 		&i.GraceUntil,
+		&i.PageUntil,
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
@@ -157,7 +160,7 @@ func (q *Queries) VerificationGet(ctx context.Context, db DBTX, arg Verification
 }
 
 const verificationGetByReference = `-- name: VerificationGetByReference :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
 WHERE project = $1 AND environment = $2 AND reference = $3 AND reference <> ''
 ORDER BY id DESC
 LIMIT 1
@@ -197,6 +200,7 @@ func (q *Queries) VerificationGetByReference(ctx context.Context, db DBTX, arg V
 		&i.UpdateTime,
 		&i.ExpireTime,
 		&i.GraceUntil,
+		&i.PageUntil,
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
@@ -208,11 +212,11 @@ const verificationInsert = `-- name: VerificationInsert :exec
 INSERT INTO verification (
     id, project, environment, flow, connection, product, subject, reference, metadata,
     state, version, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url,
-    nonce_hash, lane, create_time, update_time, expire_time, grace_until
+    nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until
 ) VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13, $14, $15, $16,
-    $17, $18, $19, $20, $21, $22
+    $17, $18, $19, $20, $21, $22, $23
 )
 `
 
@@ -239,6 +243,7 @@ type VerificationInsertParams struct {
 	UpdateTime         time.Time
 	ExpireTime         time.Time
 	GraceUntil         time.Time
+	PageUntil          time.Time
 }
 
 func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg VerificationInsertParams) error {
@@ -265,12 +270,13 @@ func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg Verificat
 		arg.UpdateTime,
 		arg.ExpireTime,
 		arg.GraceUntil,
+		arg.PageUntil,
 	)
 	return err
 }
 
 const verificationList = `-- name: VerificationList :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
 WHERE project = $1 AND environment = $2
   AND ($3::uuid IS NULL OR id < $3::uuid)
   AND (cardinality($4::text[]) = 0 OR state = ANY ($4::text[]))
@@ -335,6 +341,7 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 			&i.UpdateTime,
 			&i.ExpireTime,
 			&i.GraceUntil,
+			&i.PageUntil,
 			&i.ReturnTime,
 			&i.BindTime,
 			&i.FinalTime,
@@ -350,7 +357,7 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 }
 
 const verificationListBySubject = `-- name: VerificationListBySubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
 WHERE project = $1 AND environment = $2 AND subject = $3
   AND ($4::uuid IS NULL OR id < $4::uuid)
   AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
@@ -417,6 +424,7 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 			&i.UpdateTime,
 			&i.ExpireTime,
 			&i.GraceUntil,
+			&i.PageUntil,
 			&i.ReturnTime,
 			&i.BindTime,
 			&i.FinalTime,
@@ -432,7 +440,7 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 }
 
 const verificationLock = `-- name: VerificationLock :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification WHERE id = $1 FOR UPDATE
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) VerificationLock(ctx context.Context, db DBTX, id uuid.UUID) (Verification, error) {
@@ -463,6 +471,7 @@ func (q *Queries) VerificationLock(ctx context.Context, db DBTX, id uuid.UUID) (
 		&i.UpdateTime,
 		&i.ExpireTime,
 		&i.GraceUntil,
+		&i.PageUntil,
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
@@ -471,7 +480,7 @@ func (q *Queries) VerificationLock(ctx context.Context, db DBTX, id uuid.UUID) (
 }
 
 const verificationLockByNonce = `-- name: VerificationLockByNonce :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time FROM verification WHERE nonce_hash = $1 FOR UPDATE
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification WHERE nonce_hash = $1 FOR UPDATE
 `
 
 func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHash []byte) (Verification, error) {
@@ -502,6 +511,7 @@ func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHas
 		&i.UpdateTime,
 		&i.ExpireTime,
 		&i.GraceUntil,
+		&i.PageUntil,
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
@@ -578,8 +588,9 @@ UPDATE verification SET
     state = $1, version = $2, reason_codes = $3, match = $4,
     hosted_url = $5, lane = $6,
     update_time = $7, expire_time = $8, grace_until = $9,
-    return_time = $10, bind_time = $11, final_time = $12
-WHERE id = $13 AND version = $14
+    page_until = $10,
+    return_time = $11, bind_time = $12, final_time = $13
+WHERE id = $14 AND version = $15
 `
 
 type VerificationUpdateIfVersionParams struct {
@@ -592,6 +603,7 @@ type VerificationUpdateIfVersionParams struct {
 	UpdateTime  time.Time
 	ExpireTime  time.Time
 	GraceUntil  time.Time
+	PageUntil   time.Time
 	ReturnTime  *time.Time
 	BindTime    *time.Time
 	FinalTime   *time.Time
@@ -611,6 +623,7 @@ func (q *Queries) VerificationUpdateIfVersion(ctx context.Context, db DBTX, arg 
 		arg.UpdateTime,
 		arg.ExpireTime,
 		arg.GraceUntil,
+		arg.PageUntil,
 		arg.ReturnTime,
 		arg.BindTime,
 		arg.FinalTime,

@@ -46,7 +46,7 @@ func boundsFor(development bool) bounds {
 	b := bounds{
 		// Clients miss a stream after 45 s without a message.
 		heartbeat:    span{time.Second, 30 * time.Second},
-		maxAge:       span{time.Minute, day},
+		maxAge:       span{30 * time.Second, day},
 		pollInterval: span{50 * time.Millisecond, 10 * time.Second},
 		drain:        span{0, 5 * time.Minute},
 		returnWindow: span{time.Second, 10 * time.Minute},

@@ -88,7 +88,7 @@ func TestParseInDevelopment(t *testing.T) {
 
 func TestParseReadsUnusualSettings(t *testing.T) {
 	t.Parallel()
-	source := strings.Replace(string(readTestFile(t, "testdata/broken/heartbeat.yaml")), "max_age: 90s", "max_age: 2m", 1)
+	source := strings.Replace(string(readTestFile(t, "testdata/broken/heartbeat.yaml")), "max_age: 50s", "max_age: 2m", 1)
 	source = strings.Replace(source, "provider: loose", "provider: loose, settings: {limits: {a: 1}, retries: 3, "+
 		"share: 0.5, strict: false, labels: {x: y}, by_code: {7: z}, any: [1, two], plain: 123}", 1)
 	strict := false

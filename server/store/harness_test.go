@@ -39,7 +39,7 @@ func fresh() *verification.Verification {
 		State: verification.Created, Version: 1, NonceHash: nonce[:],
 		RedirectURL: "myapp://done", FailureRedirectURL: "myapp://sorry",
 		CallbackURL: "https://api.example.com/a", EventsCallbackURL: "https://api.example.com/b",
-		CreateTime: now, UpdateTime: now, ExpireTime: now.Add(time.Hour), GraceUntil: now.Add(2 * time.Hour),
+		CreateTime: now, UpdateTime: now, ExpireTime: now.Add(time.Hour), GraceUntil: now.Add(2 * time.Hour), PageUntil: now.Add(time.Hour),
 	}
 }
 

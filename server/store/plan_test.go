@@ -18,10 +18,10 @@ import (
 // refs, of which 2,000 are open.
 const fill = `
 INSERT INTO verification (id, project, environment, flow, connection, product, subject, reference, state, version,
-	nonce_hash, create_time, update_time, expire_time, grace_until, return_time, bind_time, final_time)
+	nonce_hash, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time)
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'shop', 'test', 'identity', 'human', 'identity',
 	's' || i % 500, 'r' || i, CASE WHEN i % 10 = 0 THEN 'pending' ELSE 'approved' END, 2,
-	sha256(i::text::bytea), at, at, at + interval '1 hour', at + interval '70 minutes',
+	sha256(i::text::bytea), at, at, at + interval '1 hour', at + interval '70 minutes', at + interval '1 hour',
 	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END,
 	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END,
 	CASE WHEN i % 10 > 0 THEN at + interval '5 minutes' END
@@ -65,29 +65,30 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 	statements := generated(t)
 	// The arguments in the order of the generated statement's numbers.
 	for name, args := range map[string][]string{
-		"verificationGet":            {id, "'shop'", "'test'"},
-		"verificationGetByReference": {"'shop'", "'test'", "'r77'"},
-		"verificationLock":           {id},
-		"verificationLockByNonce":    {"sha256('77')"},
-		"verificationOverdue":        {"timestamptz '2026-03-01 03:00'", "200"},
-		"verificationUnstarted":      {last, "200"},
-		"verificationFreeLanes":      {last},
-		"verificationCandidates":     {"'human'", "'identity'", from, till, at},
-		"verificationList":           {"'shop'", "'test'", id, "'{}'", "''", "NULL", "NULL", "50"},
-		"verificationListBySubject":  {"'shop'", "'test'", "'s7'", id, "'{}'", "''", "NULL", "NULL", "50"},
-		"transitionList":             {id},
-		"transitionTail":             {"'20050:20100:20060'"},
-		"providerRefFind":            {"'human'", "'{verification:1,verification:2}'"},
-		"providerRefInsert":          {"'human'", "'verification:new'", id, "'exact'", at},
-		"returnHintFind":             {"'human'", "'{verification:1}'"},
-		"seenInsert":                 {"'human'", "'key:new'", id, at},
-		"idempotencyInsert":          {"'shop'", "'test'", "'new'", `'\x00'`, id, at},
-		"idempotencyGet":             {"'shop'", "'test'", "'k1'"},
-		"deliveryLockIfParked":       {id},
-		"deliveryHasParkedTwin":      {"'human'", "'identity'", id, from, till},
-		"deliveryParkedFor":          {"'human'", "'identity'", from, till, "''", id},
-		"deliveryParkedRecently":     {"timestamptz '2026-03-14 19:00'", "200"},
-		"deliveryGet":                {id, "'shop'", "'test'"},
+		"verificationGet":                 {id, "'shop'", "'test'"},
+		"verificationGetByReference":      {"'shop'", "'test'", "'r77'"},
+		"verificationLock":                {id},
+		"verificationLockByNonce":         {"sha256('77')"},
+		"verificationOverdue":             {"timestamptz '2026-03-01 03:00'", "200"},
+		"verificationUnstarted":           {last, "200"},
+		"verificationFreeLanes":           {last},
+		"verificationCandidates":          {"'human'", "'identity'", from, till, at},
+		"verificationList":                {"'shop'", "'test'", id, "'{}'", "''", "NULL", "NULL", "50"},
+		"verificationListBySubject":       {"'shop'", "'test'", "'s7'", id, "'{}'", "''", "NULL", "NULL", "50"},
+		"transitionList":                  {id},
+		"transitionTail":                  {"'20050:20100:20060'"},
+		"providerRefFind":                 {"'human'", "'{verification:1,verification:2}'"},
+		"providerRefInsert":               {"'human'", "'verification:new'", id, "'exact'", at},
+		"returnHintFind":                  {"'human'", "'{verification:1}'"},
+		"seenInsert":                      {"'human'", "'key:new'", id, at},
+		"idempotencyInsert":               {"'shop'", "'test'", "'new'", `'\x00'`, id, at},
+		"idempotencyGet":                  {"'shop'", "'test'", "'k1'"},
+		"deliveryLockIfParked":            {id},
+		"deliveryHasParkedTwin":           {"'human'", "'identity'", id, "'{verification:1}'", from, till},
+		"deliveryParkedFor":               {"'human'", "'identity'", from, from, till, "''", id},
+		"idempotencyDeleteByVerification": {"'shop'", "'test'", id},
+		"deliveryParkedRecently":          {"timestamptz '2026-03-14 19:00'", "200"},
+		"deliveryGet":                     {id, "'shop'", "'test'"},
 	} {
 		statement, ok := statements[name]
 		if !ok {

@@ -40,7 +40,7 @@ func TestARowComesBackAsItWasStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []*verification.Verification{got, want} {
-		for _, at := range []*time.Time{&v.CreateTime, &v.UpdateTime, &v.ExpireTime, &v.GraceUntil, &v.ReturnTime, &v.BindTime, &v.FinalTime} {
+		for _, at := range []*time.Time{&v.CreateTime, &v.UpdateTime, &v.ExpireTime, &v.GraceUntil, &v.PageUntil, &v.ReturnTime, &v.BindTime, &v.FinalTime} {
 			*at = at.UTC()
 		}
 	}

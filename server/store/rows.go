@@ -24,7 +24,7 @@ func toVerification(r sqlc.Verification) (*verification.Verification, error) {
 		HostedURL: r.HostedUrl, RedirectURL: r.RedirectUrl, FailureRedirectURL: r.FailureRedirectUrl,
 		CallbackURL: r.CallbackUrl, EventsCallbackURL: r.EventsCallbackUrl,
 		NonceHash: r.NonceHash, Lane: r.Lane.String,
-		CreateTime: r.CreateTime, UpdateTime: r.UpdateTime, ExpireTime: r.ExpireTime, GraceUntil: r.GraceUntil,
+		CreateTime: r.CreateTime, UpdateTime: r.UpdateTime, ExpireTime: r.ExpireTime, GraceUntil: r.GraceUntil, PageUntil: r.PageUntil,
 		ReturnTime: fromNullable(r.ReturnTime), BindTime: fromNullable(r.BindTime), FinalTime: fromNullable(r.FinalTime),
 	}
 	return v, readJSON("metadata", r.Metadata, &v.Metadata)
@@ -52,7 +52,7 @@ func insertParams(v *verification.Verification) (sqlc.VerificationInsertParams, 
 		HostedUrl: v.HostedURL, RedirectUrl: v.RedirectURL, FailureRedirectUrl: v.FailureRedirectURL,
 		CallbackUrl: v.CallbackURL, EventsCallbackUrl: v.EventsCallbackURL,
 		NonceHash: v.NonceHash, Lane: lane(v.Lane),
-		CreateTime: v.CreateTime, UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil,
+		CreateTime: v.CreateTime, UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil, PageUntil: v.PageUntil,
 	}, err
 }
 
@@ -61,7 +61,7 @@ func updateParams(v *verification.Verification, oldVersion int64) sqlc.Verificat
 		ID: v.ID, OldVersion: oldVersion,
 		State: string(v.State), Version: v.Version, ReasonCodes: codes(v.ReasonCodes), Match: string(v.Match),
 		HostedUrl: v.HostedURL, Lane: lane(v.Lane),
-		UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil,
+		UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil, PageUntil: v.PageUntil,
 		ReturnTime: nullable(v.ReturnTime), BindTime: nullable(v.BindTime), FinalTime: nullable(v.FinalTime),
 	}
 }

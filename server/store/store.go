@@ -124,7 +124,9 @@ func translate(err error) error {
 	if _, ok := errors.AsType[*verification.Error](err); ok {
 		return err
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	// A connection attempt has a deadline of its own, which is not the caller's.
+	_, dialing := errors.AsType[*pgconn.ConnectError](err)
+	if !dialing && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -38,9 +38,14 @@ func (t *tx) LockParked(ctx context.Context, id uuid.UUID) (*verification.Delive
 	return toDelivery(row)
 }
 
+// clockSlack is how far the clocks of two nodes may lie apart: what arrived
+// longer before a verification was made cannot be about it.
+const clockSlack = time.Minute
+
 func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window time.Duration) ([]uuid.UUID, error) {
 	params := sqlc.DeliveryParkedForParams{
 		Connection: v.Connection, Product: v.Product, NamedID: v.ID.String(), VerificationID: v.ID,
+		CreateTime: v.CreateTime.Add(-clockSlack),
 	}
 	// Without a return the window is empty: it ends before it begins.
 	params.WindowFrom = v.CreateTime
@@ -53,7 +58,7 @@ func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window
 
 func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, from, until time.Time) (bool, error) {
 	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
-		Connection: d.Connection, Product: d.Event.Product, ID: d.ID,
+		Connection: d.Connection, Product: d.Event.Product, ID: d.ID, Refs: codes(d.Event.Refs),
 		WindowFrom: from, WindowUntil: until,
 	})
 }

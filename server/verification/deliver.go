@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 )
@@ -13,13 +14,13 @@ import (
 func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 	decoded := d.Effect
 	var rung Rung
+	var v *Verification
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
-		d.Effect, d.VerificationID, rung = decoded, uuid.Nil, NoRung
+		d.Effect, d.VerificationID, rung, v = decoded, uuid.Nil, NoRung, nil
 		fresh, err := tx.MarkSeen(ctx, d)
 		if err != nil {
 			return nil, err
 		}
-		var v *Verification
 		switch {
 		case !fresh:
 			d.Effect = Duplicate
@@ -34,6 +35,10 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 		return "", err
 	}
 	s.report(ctx, d, rung)
+	// A name beside an id binds the id: others may have waited for that.
+	if named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""; v != nil && named && len(d.Event.Refs) > 0 {
+		s.retryParked(ctx, v)
+	}
 	return d.Effect, nil
 }
 
@@ -41,6 +46,9 @@ func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {
 	s.meter.Applied(d.Event.Kind, SourceProvider, d.Effect, rung)
 	if d.Effect == Unmatched {
 		s.meter.Parked(d.Connection)
+		s.log.WarnContext(ctx, "a delivery is parked: nothing proves which verification it is about; see docs/correlation.md",
+			"connection", d.Connection, "delivery_id", d.ID, "product", d.Event.Product)
+		return
 	}
 	s.log.InfoContext(ctx, "delivery settled", "connection", d.Connection, "delivery_id", d.ID,
 		"effect", d.Effect, "rung", rung, "verification_id", d.VerificationID)
@@ -109,12 +117,11 @@ func (s *Service) retryParked(ctx context.Context, v *Verification) {
 }
 
 func (s *Service) retryAll(ctx context.Context, ids []uuid.UUID) error {
+	var failed []error
 	for _, id := range ids {
-		if err := s.retryOne(ctx, id); err != nil {
-			return err
-		}
+		failed = append(failed, s.retryOne(ctx, id))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func (s *Service) retryOne(ctx context.Context, id uuid.UUID) error {

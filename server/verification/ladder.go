@@ -204,9 +204,9 @@ func couldBe(v *Verification, at time.Time) bool {
 	case Created, Pending, Processing, InReview:
 		return true
 	case Expired:
-		return at.Before(v.GraceUntil)
+		return at.Before(later(v.GraceUntil, v.PageUntil))
 	case Canceled:
-		return at.Before(v.ExpireTime) // its page works until then
+		return at.Before(v.PageUntil)
 	case Approved, Declined, Failed:
 		return false
 	}

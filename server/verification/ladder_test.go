@@ -39,8 +39,9 @@ const (
 	refused   = verification.Refused
 	unmatched = verification.Unmatched
 
-	passed   = verification.Passed
-	rejected = verification.Rejected
+	passed    = verification.Passed
+	rejected  = verification.Rejected
+	reviewing = verification.ReviewStarted
 )
 
 func withKey(d *verification.Delivery, keys ...string) *verification.Delivery {

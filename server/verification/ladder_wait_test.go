@@ -49,11 +49,11 @@ func TestLadderElimination(t *testing.T) {
 			a, b := g.start("identity"), g.start("identity")
 			first := g.webhook(passed, "verification:1")
 			g.deliver(first, unmatched)
-			g.deliver(withKey(g.webhook(passed, "verification:1"), tokenOf(b)), applied)
 			second := g.webhook(passed, "verification:2")
 			g.deliver(second, unmatched)
-			g.sweep()
+			g.deliver(withKey(g.webhook(passed, "verification:1"), tokenOf(b)), applied)
 			g.stored(first, duplicate)
+			g.sweep()
 			// Too late to be evidence, soon enough to look again.
 			g.clock.forward(5 * window)
 			g.returns(a)
@@ -68,6 +68,42 @@ func TestLadderElimination(t *testing.T) {
 			b := g.start("identity")
 			g.deliver(g.webhook(passed, "verification:1"), unmatched)
 			g.want(b, pending, verification.NoMatch)
+		},
+		"an expired one whose page outlives its grace blocks the guess": func(g *gateway) {
+			g.company.answer = longPage
+			g.start("identity")
+			g.clock.forward(lifetime + grace + time.Minute)
+			g.sweep()
+			b := g.start("identity")
+			g.deliver(g.webhook(passed, "verification:1"), unmatched)
+			g.want(b, pending, verification.NoMatch)
+		},
+		"a canceled one whose page outlives its lifetime blocks the guess": func(g *gateway) {
+			g.company.answer = longPage
+			g.cancel(g.start("identity"))
+			g.clock.forward(lifetime + time.Minute)
+			b := g.start("identity")
+			g.deliver(g.webhook(passed, "verification:1"), unmatched)
+			g.want(b, pending, verification.NoMatch)
+		},
+		"two waiting webhooks of one run are no rivals: the one return applies both": func(g *gateway) {
+			a, b := g.start("identity"), g.start("identity")
+			review, pass := g.webhook(reviewing, "verification:1"), g.webhook(passed, "verification:1")
+			g.deliver(review, unmatched)
+			g.deliver(pass, unmatched)
+			g.returns(a)
+			g.sweep()
+			g.want(a, approved, verification.Inferred)
+			g.want(b, pending, verification.NoMatch)
+		},
+		"another delivery binds the id that it names: applied, however late": func(g *gateway) {
+			a, _ := g.start("identity"), g.start("identity")
+			early := g.webhook(passed, "verification:1")
+			g.deliver(early, unmatched)
+			g.clock.forward(20 * time.Minute)
+			g.deliver(withKey(g.webhook(reviewing, "verification:1"), tokenOf(a)), applied)
+			g.stored(early, applied)
+			g.want(a, approved, verification.Exact)
 		},
 		"an expired one after its grace blocks nobody": func(g *gateway) {
 			g.start("identity")

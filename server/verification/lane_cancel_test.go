@@ -69,11 +69,11 @@ func TestExclusiveLanes(t *testing.T) {
 			g.company.answer = nil
 			free(g)
 		},
-		"a canceled one keeps it until its grace ends": func(g *gateway) {
+		"a canceled one keeps it until its page ends": func(g *gateway) {
 			g.cancel(g.start("exclusive"))
 			g.sweep()
 			wantKind(g.t, second(g), verification.KindLimited)
-			g.clock.forward(lifetime + grace - 2*time.Second)
+			g.clock.forward(lifetime - 2*time.Second)
 			g.sweep()
 			wantKind(g.t, second(g), verification.KindLimited)
 			g.clock.forward(time.Second)
@@ -129,14 +129,32 @@ func TestCancel(t *testing.T) {
 			}
 			g.want(a, pending, verification.NoMatch)
 		},
+		"what the sweep gave up while the provider was asked sends nobody anywhere": func(g *gateway) {
+			g.company.answer = func(_ context.Context, r verification.StartSession) (verification.Session, error) {
+				g.clock.forward(3 * time.Minute)
+				g.sweep()
+				return ordinary(r), nil
+			}
+			request := verification.StartRequest{Flow: "identity", Subject: "u1", IdempotencyKey: "k"}
+			v, err := g.Start(g.t.Context(), shop, request)
+			wantKind(g.t, err, verification.KindUnavailable)
+			if v != nil {
+				g.t.Errorf("start sends somebody to %s", v.HostedURL)
+			}
+			g.company.answer = nil
+			if _, err := g.Start(g.t.Context(), shop, request); err != nil {
+				g.t.Errorf("the retry: %v", err)
+			}
+		},
 		"what was canceled while the provider was asked stays canceled": func(g *gateway) {
 			g.company.answer = func(_ context.Context, r verification.StartSession) (verification.Session, error) {
 				g.cancel(r.VerificationID)
 				return ordinary(r), nil
 			}
 			v, err := g.Start(g.t.Context(), shop, verification.StartRequest{Flow: "identity", Subject: "u1"})
-			if err != nil || v.State != canceled {
-				g.t.Errorf("start gives %+v (%v)", v, err)
+			wantKind(g.t, err, verification.KindRefused)
+			if v != nil {
+				g.t.Errorf("start sends somebody to %s", v.HostedURL)
 			}
 		},
 	})

@@ -128,7 +128,7 @@ func (s *Service) newVerification(scope Scope, f *Flow, r StartRequest) (*Verifi
 		RedirectURL: r.RedirectURL, FailureRedirectURL: r.FailureRedirectURL,
 		CallbackURL: r.CallbackURL, EventsCallbackURL: r.EventsCallbackURL,
 		NonceHash: HashNonce(nonce), Lane: f.Lane(),
-		CreateTime: now, UpdateTime: now, ExpireTime: expire, GraceUntil: expire.Add(f.Grace),
+		CreateTime: now, UpdateTime: now, ExpireTime: expire, GraceUntil: expire.Add(f.Grace), PageUntil: expire,
 	}, nonce, nil
 }
 
@@ -197,9 +197,10 @@ func (s *Service) openSession(ctx context.Context, v *Verification, f *Flow, r S
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	opened := v
+	var effect Effect
 	err = s.change(ctx, func(tx Tx) (*Verification, error) {
 		var err error
-		opened, err = s.recordSession(ctx, tx, v.ID, session)
+		opened, effect, err = s.recordSession(ctx, tx, v.ID, session)
 		return opened, err
 	})
 	if errors.Is(err, ErrRefTaken) {
@@ -212,9 +213,30 @@ func (s *Service) openSession(ctx context.Context, v *Verification, f *Flow, r S
 	if err != nil {
 		return nil, err
 	}
-	s.meter.Applied(SessionOpened, SourceGateway, Applied, NoRung)
+	s.meter.Applied(SessionOpened, SourceGateway, effect, NoRung)
 	s.retryParked(ctx, opened)
-	return s.store.Get(ctx, opened.Scope, opened.ID)
+	opened, err = s.store.Get(ctx, opened.Scope, opened.ID)
+	if err == nil {
+		err = opened.tooLate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// tooLate says why nobody should be sent to the page of a verification that
+// ended while it was being started; nil if somebody may, or has been already.
+func (v *Verification) tooLate() error {
+	switch v.State {
+	case Failed:
+		return NewError(KindUnavailable, "START_TOOK_TOO_LONG", "the start took too long and was given up; retry")
+	case Canceled, Expired:
+		return NewError(KindRefused, "VERIFICATION_OVER", "the verification was over ("+string(v.State)+") before it had started")
+	case Created, Pending, Processing, InReview, Approved, Declined:
+		return nil
+	}
+	return nil
 }
 
 func (s *Service) callProvider(ctx context.Context, v *Verification, f *Flow, r StartRequest, nonce string) (Session, error) {
@@ -240,28 +262,37 @@ func (s *Service) callProvider(ctx context.Context, v *Verification, f *Flow, r 
 
 // recordSession stores what the provider answered. A webhook may have been
 // faster: then the state stays as it is and only the page and refs are added.
-func (s *Service) recordSession(ctx context.Context, tx Tx, id uuid.UUID, session Session) (*Verification, error) {
+func (s *Service) recordSession(ctx context.Context, tx Tx, id uuid.UUID, session Session) (*Verification, Effect, error) {
 	v, err := tx.Lock(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	v.HostedURL = session.HostedURL
-	if !session.ExpireTime.IsZero() && session.ExpireTime.Before(v.ExpireTime) {
-		grace := v.GraceUntil.Sub(v.ExpireTime)
-		v.ExpireTime = session.ExpireTime
-		v.GraceUntil = v.ExpireTime.Add(grace)
-	}
+	v.takeTimes(session.ExpireTime)
 	for _, ref := range session.Refs {
 		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: Exact, CreateTime: s.now()}
 		if err := tx.BindRef(ctx, bound); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: SessionOpened}, source: SourceGateway})
 	if err != nil || effect == Applied {
-		return v, err
+		return v, effect, err
 	}
-	return v, tx.Save(ctx, v, nil)
+	return v, effect, tx.Save(ctx, v, nil)
+}
+
+// takeTimes lets the provider's page end a verification sooner, never later. A
+// page that works longer is remembered: its webhook may still come.
+func (v *Verification) takeTimes(pageUntil time.Time) {
+	if pageUntil.IsZero() {
+		return
+	}
+	v.PageUntil = pageUntil
+	if pageUntil.Before(v.ExpireTime) {
+		grace := v.GraceUntil.Sub(v.ExpireTime)
+		v.ExpireTime, v.GraceUntil = pageUntil, pageUntil.Add(grace)
+	}
 }
 
 // abandon ends a verification whose provider could not be reached. The

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// sweepBatch bounds one round; a backlog takes several.
+	// sweepBatch is how many rows are looked up at a time, maxBatches how often
+	// in one round.
 	sweepBatch = 200
+	maxBatches = 50
 	// startPatience is how long a start may take before the sweep believes that
 	// its process died. Longer than any adapter's time-out.
 	startPatience = 2 * time.Minute
@@ -35,13 +37,26 @@ func (s *Service) Sweep(ctx context.Context) error {
 }
 
 func (s *Service) expireOverdue(ctx context.Context, now time.Time) error {
-	ids, err := s.store.Overdue(ctx, now, sweepBatch)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := s.expire(ctx, id); err != nil {
+	return inBatches(func() ([]uuid.UUID, error) { return s.store.Overdue(ctx, now, sweepBatch) },
+		func(id uuid.UUID) error { return s.expire(ctx, id) })
+}
+
+// inBatches works off a backlog. A row that fails does not hold up the ones
+// behind it, but a batch in which none succeeds ends the round.
+func inBatches(next func() ([]uuid.UUID, error), do func(uuid.UUID) error) error {
+	for range maxBatches {
+		ids, err := next()
+		if err != nil {
 			return err
+		}
+		var failed []error
+		for _, id := range ids {
+			if err := do(id); err != nil {
+				failed = append(failed, err)
+			}
+		}
+		if len(ids) < sweepBatch || len(failed) == len(ids) {
+			return errors.Join(failed...)
 		}
 	}
 	return nil
@@ -65,16 +80,8 @@ func (s *Service) expire(ctx context.Context, id uuid.UUID) error {
 }
 
 func (s *Service) failUnstarted(ctx context.Context, now time.Time) error {
-	ids, err := s.store.Unstarted(ctx, now.Add(-startPatience), sweepBatch)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := s.fail(ctx, id, ReasonStartInterrupted); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inBatches(func() ([]uuid.UUID, error) { return s.store.Unstarted(ctx, now.Add(-startPatience), sweepBatch) },
+		func(id uuid.UUID) error { return s.fail(ctx, id, ReasonStartInterrupted) })
 }
 
 func (s *Service) recheckParked(ctx context.Context, now time.Time) error {

@@ -55,6 +55,9 @@ type Verification struct {
 	ExpireTime time.Time
 	// GraceUntil is when a late decision stops counting.
 	GraceUntil time.Time
+	// PageUntil is when the provider's page stops working; it may outlive
+	// ExpireTime.
+	PageUntil time.Time
 	// ReturnTime is when the person first came back; zero if not.
 	ReturnTime time.Time
 	// BindTime is when a webhook first tied a provider ref to it; zero if none.

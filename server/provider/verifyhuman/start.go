@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/verification"
@@ -43,6 +44,13 @@ func (a *adapter) Start(ctx context.Context, r verification.StartSession) (verif
 	session, err := sessionIn(answer)
 	if err != nil {
 		return verification.Session{}, unreadable(endpointGenerate, err)
+	}
+	if strings.HasPrefix(a.base, "https:") && !strings.HasPrefix(session.HostedURL, "https:") {
+		return verification.Session{}, unreadable(endpointGenerate, errors.New("hosted_url is plain http"))
+	}
+	if session.ExpireTime.IsZero() {
+		// The page works for as long as was asked for, in whole hours.
+		session.ExpireTime = r.Now.Add(time.Duration(wholeHours(r.ExpireTime.Sub(r.Now))) * time.Hour)
 	}
 	return session, nil
 }

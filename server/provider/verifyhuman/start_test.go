@@ -72,7 +72,7 @@ func TestStartLeavesOutWhatIsEmpty(t *testing.T) {
 	})
 	now := time.Unix(goldenUnix, 0)
 	got, err := p.Start(t.Context(), verification.StartSession{Product: "verifyage", Now: now, ExpireTime: now.Add(time.Hour)})
-	if err != nil || got.HostedURL != "http://127.0.0.1/hosted/v/x" || !got.ExpireTime.IsZero() {
+	if err != nil || got.HostedURL != "http://127.0.0.1/hosted/v/x" || !got.ExpireTime.Equal(now.Add(time.Hour)) {
 		t.Fatalf("Start: got %+v, %v", got, err)
 	}
 	checkBody(t, <-bodies, map[string]any{"product": "verifyage", "expires_in_hours": float64(1)})
