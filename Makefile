@@ -68,7 +68,7 @@ build: ## Build the binary into .tmp/verigate
 
 .PHONY: dev
 dev: ## Run a whole gateway with nothing set up
-	go run ./cmd/verigate dev
+	go run ./cmd/verigate dev $(ARGS)
 
 .PHONY: lint
 lint: third-party node_modules/.package-lock.json $(BIN)/.golangci-lint-$(GOLANGCI_VERSION) ## Lint Go, proto and SQL

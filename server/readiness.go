@@ -54,8 +54,8 @@ func (r *readiness) checkMigrations(ctx context.Context) error {
 	}
 	var problem error
 	if len(pending) > 0 {
-		problem = fmt.Errorf("the database lacks %d migrations (%s); run `verigate migrate` and start again",
-			len(pending), strings.Join(pending, ", "))
+		problem = fmt.Errorf("the database lacks migrations (%s); run `verigate migrate` and start again",
+			strings.Join(pending, ", "))
 	}
 	r.mu.Lock()
 	r.checkTime, r.migrations = r.now(), problem

@@ -112,6 +112,27 @@ func (s *Server) Reload(cfg *config.Config) error {
 	return nil
 }
 
+// NeedsRestart names the keys whose new values take effect with the next start
+// only.
+func (s *Server) NeedsRestart(cfg *config.Config) []string {
+	now, keys := s.options.Config, []string{}
+	for _, setting := range []struct {
+		key     string
+		changed bool
+	}{
+		{"public_url", cfg.PublicURL != now.PublicURL},
+		{"listen", cfg.Listen != now.Listen},
+		{"database_url", cfg.DatabaseURL != now.DatabaseURL},
+		{"watch", cfg.Watch != now.Watch},
+		{"drain", cfg.Drain != now.Drain},
+	} {
+		if setting.changed {
+			keys = append(keys, setting.key)
+		}
+	}
+	return keys
+}
+
 // Close releases what New opened, for a server that never served.
 func (s *Server) Close() { s.store.Close() }
 

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -36,6 +38,7 @@ type devOptions struct {
 	ephemeral   bool
 	databaseURL string
 	faults      []string
+	json        bool
 	log         logOptions
 }
 
@@ -62,6 +65,7 @@ the client commands find it there when run beside it.`,
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "forget the database when it stops (dev.env is still written to the data directory)")
 	f.StringVar(&o.databaseURL, "database-url", "", "use this Postgres instead of a private one")
 	f.StringArrayVar(&o.faults, "sandbox-fault", nil, "make the sandbox misbehave: name or name=value, repeatable")
+	f.BoolVar(&o.json, "json", false, "print one JSON object when it is ready, instead of the greeting")
 	o.log.flags(c, "warn")
 	return c
 }
@@ -184,7 +188,10 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 	}
 	go stopWhenDead(ctx, p.died, stop)
 	go stopWithGoRun(ctx, stop)
-	printWelcome(p.std, url, p.files.envPath())
+	if err := announce(p, url); err != nil {
+		node.Close()
+		return err
+	}
 	err = node.Serve(ctx, p.listener)
 	if cause := context.Cause(ctx); errors.Is(cause, errDatabaseDied) {
 		return errors.Join(cause, err)
@@ -216,8 +223,17 @@ func apiClient(url string, key secret.Value) verigatev1connect.VerificationServi
 	return verigatev1connect.NewVerificationServiceClient(connect.NewClient(transport, authorize))
 }
 
-func printWelcome(std streams, url, envPath string) {
-	_, _ = fmt.Fprintf(std.Out, `
+// announce says that the gateway is ready and what to do next.
+func announce(p devParts, url string) error {
+	env := p.files.envPath()
+	if p.options.json {
+		return printJSON(p.std.Out, map[string]string{"url": url, "env_file": env})
+	}
+	command := "verigate"
+	if underGoRun() {
+		command = "go run ./cmd/verigate"
+	}
+	_, err := fmt.Fprintf(p.std.Out, `
 Verigate is ready at %[1]s
 
   Demo page      %[1]s/
@@ -226,13 +242,25 @@ Verigate is ready at %[1]s
 
 Try it in another shell:
 
-  set -a; . %[2]s; set +a
-  go run ./cmd/verigate start --flow identity --subject u1 --reference order-1 --redirect-url myapp://verify-complete
-  go run ./cmd/verigate watch <id>
-  go run ./cmd/verigate sandbox complete <id> --outcome pass
+  set -a; . %[3]s; set +a
+  %[4]s start --flow identity --subject u1 --reference order-1 --redirect-url myapp://verify-complete
+  %[4]s watch <id>
+  %[4]s sandbox complete <id> --outcome pass
 
 Stop with ctrl-C.
-`, url, envPath)
+`, url, env, shellQuoted(env), command)
+	return err
+}
+
+// shellQuoted makes a path that a shell takes as one word.
+func shellQuoted(path string) string {
+	plain := strings.IndexFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) < 0
+	if plain {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func parseFaults(settings []string) (sandbox.Faults, error) {
@@ -240,5 +268,9 @@ func parseFaults(settings []string) (sandbox.Faults, error) {
 	if err != nil {
 		return sandbox.Faults{}, err
 	}
-	return sandbox.Faults{}.With(encoded)
+	faults, err := sandbox.Faults{}.With(encoded)
+	if err != nil {
+		return sandbox.Faults{}, usageError("--sandbox-fault: %v", err)
+	}
+	return faults, nil
 }

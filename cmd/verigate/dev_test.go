@@ -190,6 +190,26 @@ func TestDevKeepsItsDataAndItsKey(t *testing.T) {
 	}
 }
 
+func TestDevSpeaksJSONAndNamesADamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"dev", "--json", "--ephemeral", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "it's here")}
+	d := launch(t, dir, nil, args...)
+	d.until(t, d.stdout, `"url":"http://127.0.0.1:`)
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	d.wait(t)
+	write(t, filepath.Join(dir, "it's here", tokenKeyFile), "x")
+	damaged := launch(t, dir, nil, args...)
+	if code := damaged.wait(t); code != exitFail || !strings.Contains(damaged.stderr.String(), tokenKeyFile) {
+		t.Errorf("a damaged key file ended with %d: %s", code, damaged.stderr)
+	}
+	if got := shellQuoted("/tmp/it's here"); got != `'/tmp/it'\''s here'` {
+		t.Errorf("quoted as %s", got)
+	}
+}
+
 func TestDevNamesATakenPortAndAPublicAddress(t *testing.T) {
 	t.Parallel()
 	d := launchDev(t)

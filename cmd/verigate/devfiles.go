@@ -34,6 +34,9 @@ type devFiles struct {
 }
 
 func openDevFiles(dir string) (*devFiles, error) {
+	if dir == "" {
+		return nil, usageError("--data-dir: must name a directory")
+	}
 	if err := os.MkdirAll(dir, passableDir); err != nil {
 		return nil, fmt.Errorf("--data-dir: cannot make %s: %w", dir, err)
 	}
@@ -49,6 +52,9 @@ func openDevFiles(dir string) (*devFiles, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	if len(text) < access.MinTokenSecret {
+		return nil, fmt.Errorf("%s is damaged: it has fewer than %d bytes; remove it, and a new one is made", path, access.MinTokenSecret)
 	}
 	return &devFiles{dir: dir, tokenKey: secret.New(string(text))}, nil
 }

@@ -3,13 +3,19 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/verigate/verigate/db"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/store"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -38,6 +44,13 @@ func withStore(ctx context.Context, o *databaseOptions, std streams, do func(*st
 	if err != nil {
 		return err
 	}
+	pending, err := db.Pending(ctx, dsn.Reveal())
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		return fmt.Errorf("the database lacks migrations (%s); run `verigate migrate` first", strings.Join(pending, ", "))
+	}
 	s, err := store.Open(ctx, dsn)
 	if err != nil {
 		return err
@@ -60,8 +73,11 @@ func keysCreate(o *databaseOptions, asJSON *bool, std streams) *cobra.Command {
 			if project == "" || name == "" {
 				return usageError("--project and --name: must not be empty")
 			}
+			scope := verification.Scope{Project: project, Environment: verification.Environment(environment)}
+			if err := o.checkScope(scope); err != nil {
+				return err
+			}
 			return withStore(cmd.Context(), o, std, func(s *store.Store) error {
-				scope := verification.Scope{Project: project, Environment: verification.Environment(environment)}
 				key, text, err := access.NewKey(scope, name, rand.Reader, time.Now())
 				if err != nil {
 					return err
@@ -81,6 +97,30 @@ func keysCreate(o *databaseOptions, asJSON *bool, std streams) *cobra.Command {
 	c.Flags().StringVar(&environment, "environment", "", "live or test")
 	c.Flags().StringVar(&name, "name", "", "what it is for")
 	return c
+}
+
+// checkScope refuses a project and environment that the configuration, if it is
+// what names the database, does not have: such a key could never be used.
+func (o *databaseOptions) checkScope(scope verification.Scope) error {
+	if o.url != "" {
+		return nil
+	}
+	cfg, err := config.Load(o.config, adapters())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	known := make([]string, 0, len(cfg.Connections))
+	for _, c := range cfg.Connections {
+		if c.Scope == scope {
+			return nil
+		}
+		known = append(known, c.Scope.Project+" "+string(c.Scope.Environment))
+	}
+	return usageError("--project and --environment: %s has no connection of %s %s; it has %s",
+		o.config, scope.Project, scope.Environment, strings.Join(slices.Compact(slices.Sorted(slices.Values(known))), ", "))
 }
 
 // listedKey is a key without anything secret.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -20,20 +22,22 @@ type databaseOptions struct {
 
 func (o *databaseOptions) flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&o.config, "config", defaultConfig, "the configuration file that names the database")
-	c.PersistentFlags().StringVar(&o.url, "database-url", "", "Postgres URL, instead of a configuration file (or VERIGATE_DATABASE_URL)")
+	c.PersistentFlags().StringVar(&o.url, "database-url", "", "Postgres URL, instead of a configuration file (VERIGATE_DATABASE_URL, if there is no file)")
 }
 
 func (o *databaseOptions) dsn(std streams) (secret.Value, error) {
-	for _, url := range []string{o.url, std.Getenv("VERIGATE_DATABASE_URL")} {
-		if url != "" {
-			return secret.New(url), nil
-		}
+	if o.url != "" {
+		return secret.New(o.url), nil
 	}
+	// A configuration beats the variable: it may name another one.
 	cfg, err := config.Load(o.config, adapters())
-	if err != nil {
-		return secret.Value{}, err
+	if err == nil {
+		return cfg.DatabaseURL, nil
 	}
-	return cfg.DatabaseURL, nil
+	if url := std.Getenv("VERIGATE_DATABASE_URL"); url != "" && errors.Is(err, fs.ErrNotExist) {
+		return secret.New(url), nil
+	}
+	return secret.Value{}, err
 }
 
 func migrateCommand(std streams) *cobra.Command {
@@ -83,7 +87,7 @@ func checkMigrations(ctx context.Context, dsn secret.Value, asJSON bool, std str
 		_, err = fmt.Fprintln(std.Out, "the schema is up to date")
 	}
 	if err == nil && len(pending) > 0 {
-		return fmt.Errorf("%d migrations are pending: %v; run `verigate migrate`", len(pending), pending)
+		return fmt.Errorf("migrations are pending: %v; run `verigate migrate`", pending)
 	}
 	return err
 }

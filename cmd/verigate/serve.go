@@ -31,6 +31,7 @@ func keepAlive() net.KeepAliveConfig {
 
 type serveOptions struct {
 	config string
+	json   bool
 	log    logOptions
 }
 
@@ -68,6 +69,7 @@ end over the configured spread, then requests get a few seconds.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o, std) },
 	}
 	c.Flags().StringVar(&o.config, "config", defaultConfig, "the configuration file")
+	c.Flags().BoolVar(&o.json, "json", false, "print one JSON object on standard output when it serves")
 	o.log.flags(c, "info")
 	return c
 }
@@ -98,6 +100,11 @@ func serve(ctx context.Context, o serveOptions, std streams) error {
 	stopReloading := reloadOnHangup(node, o.config, log)
 	defer stopReloading()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", cfg.PublicURL, "version", buildVersion())
+	if o.json {
+		if err := printJSON(std.Out, map[string]string{"address": listener.Addr().String(), "public_url": cfg.PublicURL}); err != nil {
+			return err
+		}
+	}
 	return node.Serve(ctx, listener)
 }
 
@@ -140,7 +147,7 @@ func reloadOnHangup(node *server.Server, path string, log *slog.Logger) (stop fu
 				log.Error("the configuration was not reloaded; the old one stays", "error", err)
 				continue
 			}
-			log.Info("the configuration was reloaded")
+			log.Info("the configuration was reloaded", "needs_a_restart", node.NeedsRestart(cfg))
 		}
 	}()
 	return func() {

@@ -66,9 +66,9 @@ func TestServeRefusesPendingMigrationsThenServesAndReloads(t *testing.T) {
 	write(t, path, serveConfig+"unknown_key: 1\n")
 	hangUp(t, node)
 	node.until(t, node.stderr, "the old one stays")
-	write(t, path, serveConfig)
+	write(t, path, strings.Replace(serveConfig, "drain: 1s", "drain: 2s", 1))
 	hangUp(t, node)
-	node.until(t, node.stderr, "the configuration was reloaded")
+	node.until(t, node.stderr, `"msg":"the configuration was reloaded","needs_a_restart":["drain"]`)
 	if err := node.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,15 @@ func TestKeysAreShownOnceListedWithoutSecretsAndRevoked(t *testing.T) {
 	t.Parallel()
 	dir, env := t.TempDir(), serveEnv(t)
 	write(t, filepath.Join(dir, defaultConfig), serveConfig)
+	early := launch(t, dir, env, "keys", "list")
+	if code := early.wait(t); code != exitFail || !strings.Contains(early.stderr.String(), "verigate migrate") {
+		t.Errorf("keys on an empty database ended with %d: %s", code, early.stderr)
+	}
 	launch(t, dir, env, "migrate").wait(t)
+	typo := launch(t, dir, env, "keys", "create", "--project", "acmee", "--environment", "live", "--name", "backend")
+	if code := typo.wait(t); code != exitUsage || !strings.Contains(typo.stderr.String(), "acme live") {
+		t.Errorf("a key for an unknown project ended with %d: %s", code, typo.stderr)
+	}
 	created := launch(t, dir, env, "keys", "create", "--project", "acme", "--environment", "live", "--name", "backend")
 	if code := created.wait(t); code != exitPass || !strings.HasPrefix(created.stdout.String(), "vg_live_") {
 		t.Fatalf("create ended with %d: %s", code, created.stdout)

@@ -38,7 +38,7 @@ func (p Principal) MaySee(id uuid.UUID) bool { return !p.IsClient() || p.Verific
 // ErrUnauthenticated is what every failed check returns, wrapped with a reason
 // for the operator.
 var ErrUnauthenticated = verification.NewError(verification.KindUnauthenticated, "UNAUTHENTICATED",
-	"missing or invalid credential; send `Authorization: Bearer <API key or client token>`")
+	"missing or invalid credential; send the header Authorization: Bearer with an API key or a client token")
 
 // KeyStore finds API keys.
 type KeyStore interface {
