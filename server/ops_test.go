@@ -1,16 +1,19 @@
 package server_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	connectv1 "connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
+	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/trace/noop"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -18,6 +21,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server"
+	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/pgdev/pgtest"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -40,24 +44,48 @@ func TestANodeIsReadyWhileItsDatabaseAnswers(t *testing.T) {
 	eventually(t, "it is ready again", func() bool { return g.call(http.MethodGet, "/readyz", "").status == http.StatusOK })
 }
 
-func TestADrainingNodeIsNotReady(t *testing.T) {
+// A balancer must be able to see it: the listener stays open while streams end.
+func TestADrainingNodeSaysSoAndStillAnswers(t *testing.T) {
 	t.Parallel()
-	g := open(t, nil)
+	g := open(t, func(c *config.Config) { c.Drain = 5 * time.Second })
 	id := g.start(g.api(g.key)).GetVerification().GetId()
-	updates := watch(t, g.api(g.key), &verigatev1.WatchStatusRequest{Id: id})
-	updates.next()
 	stopped := make(chan error, 1)
 	go func() { stopped <- g.stop() }()
-	if u := updates.next(); u.GetKind() != drain {
-		t.Fatalf("the stream said %v", u)
-	}
-	recorder := httptest.NewRecorder()
-	g.server.Readiness().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
-	if recorder.Code != http.StatusServiceUnavailable || !strings.Contains(recorder.Body.String(), "draining") {
-		t.Errorf("while draining: %d %s", recorder.Code, recorder.Body)
+	eventually(t, "it says that it drains", func() bool {
+		a := g.call(http.MethodGet, "/readyz", "")
+		return a.status == http.StatusServiceUnavailable && strings.Contains(a.body, "draining")
+	})
+	if _, err := g.api(g.key).GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Id: id}); err != nil {
+		t.Errorf("a call while draining: %v", err)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Serve: %v", err)
+	}
+}
+
+// In a rolling deploy the new release migrates first.
+func TestANodeStaysReadyOnANewerSchemaAndAfterAnImpatientProbe(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	g := openOn(t, dsn, nil)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if _, err := conn.Exec(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	g.server.ForgetMigrations()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	recorder := httptest.NewRecorder()
+	g.server.Readiness().ServeHTTP(recorder, httptest.NewRequestWithContext(gone, http.MethodGet, "/readyz", nil))
+	if recorder.Code != http.StatusOK {
+		t.Errorf("an impatient probe on a newer schema: %d %s", recorder.Code, recorder.Body)
+	}
+	if a := g.call(http.MethodGet, "/readyz", ""); a.status != http.StatusOK {
+		t.Errorf("the next probe: %d %s", a.status, a.body)
 	}
 }
 
