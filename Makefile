@@ -9,6 +9,7 @@ export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export GOBIN := $(BIN)
 
 # Tools, pinned. A stamp per version, so that a new pin installs anew.
+BUF_VERSION           := v1.75.0
 GOLANGCI_VERSION      := v2.15.0
 SQLC_VERSION          := v1.31.1
 PROTOC_GEN_GO_VERSION := v1.36.12
@@ -18,6 +19,10 @@ PROTOVALIDATE_VERSION := v1.2.2
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+$(BIN)/.buf-$(BUF_VERSION):
+	go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	@touch $@
 
 $(BIN)/.golangci-lint-$(GOLANGCI_VERSION):
 	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
@@ -52,7 +57,7 @@ third_party/protovalidate/.$(PROTOVALIDATE_VERSION):
 third-party: third_party/protovalidate/.$(PROTOVALIDATE_VERSION) ## Unpack the .proto files we import
 
 .PHONY: generate
-generate: third-party node_modules/.package-lock.json $(BIN)/.sqlc-$(SQLC_VERSION) $(BIN)/.protoc-gen-go-$(PROTOC_GEN_GO_VERSION) $(BIN)/.protoc-gen-connect-go-$(CONNECT_VERSION) ## Rebuild gen/ from proto/ and db/
+generate: third-party node_modules/.package-lock.json $(BIN)/.buf-$(BUF_VERSION) $(BIN)/.sqlc-$(SQLC_VERSION) $(BIN)/.protoc-gen-go-$(PROTOC_GEN_GO_VERSION) $(BIN)/.protoc-gen-connect-go-$(CONNECT_VERSION) ## Rebuild gen/ from proto/ and db/
 	buf format -w proto
 	buf generate
 	sqlc generate
@@ -71,7 +76,7 @@ dev: ## Run a whole gateway with nothing set up
 	go run ./cmd/verigate dev $(ARGS)
 
 .PHONY: lint
-lint: third-party node_modules/.package-lock.json $(BIN)/.golangci-lint-$(GOLANGCI_VERSION) ## Lint Go, proto and SQL
+lint: third-party $(BIN)/.buf-$(BUF_VERSION) $(BIN)/.golangci-lint-$(GOLANGCI_VERSION) ## Lint Go, proto and SQL
 	buf lint
 	buf format -d --exit-code proto
 	$(MAKE) breaking
@@ -82,7 +87,7 @@ lint: third-party node_modules/.package-lock.json $(BIN)/.golangci-lint-$(GOLANG
 BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || true); \
   [ -n "$$base" ] && [ "$$base" != "$$(git rev-parse HEAD)" ] && echo $$base || git rev-parse -q --verify HEAD~1 2>/dev/null)
 .PHONY: breaking
-breaking: third-party node_modules/.package-lock.json
+breaking: third-party $(BIN)/.buf-$(BUF_VERSION)
 	@if [ -n "$(BREAKING_AGAINST)" ] && git cat-file -e $(BREAKING_AGAINST):buf.yaml 2>/dev/null; then \
 	  rm -rf .tmp/against && mkdir -p .tmp/against && git archive $(BREAKING_AGAINST) proto buf.yaml | tar -x -C .tmp/against && \
 	  cp -r third_party .tmp/against/ && buf breaking --against .tmp/against; \

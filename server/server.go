@@ -161,6 +161,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	stopBackground()
 	running.Wait()
+	s.deps.HTTP.CloseIdleConnections()
 	s.store.Close()
 	return unexpected(err)
 }
