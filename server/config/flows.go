@@ -28,6 +28,9 @@ func (c *checker) flows() []verification.Flow {
 		named := c.matches(path+".name", entry.Name, namePattern, nameShape)
 		if c.required(path+".product", entry.Product, "write the provider's name of the product or template") {
 			c.length(path+".product", entry.Product, maxProduct)
+			if entry.Product != strings.ToLower(entry.Product) {
+				c.report.checkf(path+".product", "%s must be in lower case: a webhook's product is compared so", quote(entry.Product))
+			}
 		}
 		var scope verification.Scope
 		home := c.home(known, entry, path)
