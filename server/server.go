@@ -180,7 +180,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	// Load balancers send requests here until they have seen readiness go red,
 	// so the listener stays open while the streams end.
 	<-time.After(s.options.Config.Drain)
-	ctx, cancel := context.WithTimeout(ctx, s.options.Config.Drain+stopPatience)
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		// Whoever is still here does not read; bounded beats polite.

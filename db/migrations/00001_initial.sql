@@ -158,6 +158,8 @@ CREATE TABLE provider_ref (
 );
 
 CREATE INDEX provider_ref_verification ON provider_ref (verification_id);
+-- What the sweep reads: bindings that something may have waited for.
+CREATE INDEX provider_ref_recent ON provider_ref (create_time);
 
 -- Refs that a returning person claimed. Anybody can claim anything: a claim
 -- only selects among candidates, and two claims on one ref cancel out.

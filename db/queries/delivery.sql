@@ -37,13 +37,10 @@ ORDER BY d.receive_time
 LIMIT 100;
 
 -- name: DeliveryParkedRecently :many
--- Parked deliveries for which something changed: a ref was bound or claimed, or
--- somebody returned near them.
+-- Parked deliveries near which somebody returned, or whose ref was claimed.
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.receive_time >= @since
-  AND (EXISTS (SELECT 1 FROM provider_ref r
-               WHERE r.connection = d.connection AND r.ref = ANY (d.keys || d.refs))
-    OR EXISTS (SELECT 1 FROM return_hint h
+  AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
                WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
@@ -51,6 +48,14 @@ WHERE d.effect = 'unmatched' AND d.receive_time >= @since
                  AND v.return_time >= d.receive_time - interval '10 minutes'
                  AND v.return_time <= d.receive_time + interval '10 minutes'))
 ORDER BY d.receive_time DESC
+LIMIT @row_limit;
+
+-- name: DeliveryParkedAndBound :many
+-- Parked deliveries, however old, whose ref was bound since.
+SELECT d.id FROM provider_ref r
+JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
+WHERE r.create_time >= @since
+ORDER BY d.receive_time
 LIMIT @row_limit;
 
 -- name: DeliveryHasParkedTwin :one
@@ -62,6 +67,14 @@ SELECT EXISTS (
       AND keys = '{}' AND named_id = '' AND NOT (refs && @refs::text[])
       AND receive_time >= @window_from AND receive_time <= @window_until
 ) AS twin;
+
+-- name: DeliveryFirstOfRun :one
+-- When the first waiting delivery arrived that tells of the same run.
+SELECT receive_time FROM delivery
+WHERE effect = 'unmatched' AND connection = @connection AND product = @product
+  AND refs && @refs::text[] AND receive_time < @at
+ORDER BY receive_time
+LIMIT 1;
 
 -- name: DeliveryGet :one
 SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;

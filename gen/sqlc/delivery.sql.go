@@ -12,6 +12,34 @@ import (
 	"github.com/google/uuid"
 )
 
+const deliveryFirstOfRun = `-- name: DeliveryFirstOfRun :one
+SELECT receive_time FROM delivery
+WHERE effect = 'unmatched' AND connection = $1 AND product = $2
+  AND refs && $3::text[] AND receive_time < $4
+ORDER BY receive_time
+LIMIT 1
+`
+
+type DeliveryFirstOfRunParams struct {
+	Connection string
+	Product    string
+	Refs       []string
+	At         time.Time
+}
+
+// When the first waiting delivery arrived that tells of the same run.
+func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryFirstOfRunParams) (time.Time, error) {
+	row := db.QueryRow(ctx, deliveryFirstOfRun,
+		arg.Connection,
+		arg.Product,
+		arg.Refs,
+		arg.At,
+	)
+	var receive_time time.Time
+	err := row.Scan(&receive_time)
+	return receive_time, err
+}
+
 const deliveryGet = `-- name: DeliveryGet :one
 SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time FROM delivery WHERE id = $1 AND project = $2 AND environment = $3
 `
@@ -171,6 +199,40 @@ func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, id uuid.UUI
 	return i, err
 }
 
+const deliveryParkedAndBound = `-- name: DeliveryParkedAndBound :many
+SELECT d.id FROM provider_ref r
+JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
+WHERE r.create_time >= $1
+ORDER BY d.receive_time
+LIMIT $2
+`
+
+type DeliveryParkedAndBoundParams struct {
+	Since    time.Time
+	RowLimit int32
+}
+
+// Parked deliveries, however old, whose ref was bound since.
+func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg DeliveryParkedAndBoundParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, deliveryParkedAndBound, arg.Since, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deliveryParkedFor = `-- name: DeliveryParkedFor :many
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.connection = $1
@@ -230,9 +292,7 @@ func (q *Queries) DeliveryParkedFor(ctx context.Context, db DBTX, arg DeliveryPa
 const deliveryParkedRecently = `-- name: DeliveryParkedRecently :many
 SELECT d.id FROM delivery d
 WHERE d.effect = 'unmatched' AND d.receive_time >= $1
-  AND (EXISTS (SELECT 1 FROM provider_ref r
-               WHERE r.connection = d.connection AND r.ref = ANY (d.keys || d.refs))
-    OR EXISTS (SELECT 1 FROM return_hint h
+  AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
                WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
@@ -248,8 +308,7 @@ type DeliveryParkedRecentlyParams struct {
 	RowLimit int32
 }
 
-// Parked deliveries for which something changed: a ref was bound or claimed, or
-// somebody returned near them.
+// Parked deliveries near which somebody returned, or whose ref was claimed.
 func (q *Queries) DeliveryParkedRecently(ctx context.Context, db DBTX, arg DeliveryParkedRecentlyParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, deliveryParkedRecently, arg.Since, arg.RowLimit)
 	if err != nil {

@@ -32,7 +32,8 @@ type Service struct {
 	Hub           *watch.Hub
 	Tokens        func() *access.Tokens
 	Timing        Timing
-	// Draining is closed when this node wants its streams to end.
+	// Draining is closed when this node wants its streams to end, over
+	// Timing.DrainSpread from then on.
 	Draining <-chan struct{}
 }
 

@@ -65,7 +65,7 @@ func (f *follower) run(ctx context.Context) error {
 	defer age.Stop()
 	beat := time.NewTimer(timing.nextBeat())
 	defer beat.Stop()
-	draining := f.service.Draining
+	draining, spread := f.service.Draining, timing.drainSpread(f.service.Draining)
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (f *follower) run(ctx context.Context) error {
 		case <-draining:
 			// Not all at once: the other nodes get this node's watchers.
 			draining = nil
-			age.Reset(between(0, timing.DrainSpread))
+			age.Reset(between(0, spread))
 		case <-age.C:
 			return f.drain(ctx)
 		}
@@ -121,6 +121,19 @@ func (f *follower) write(ctx context.Context, update *verigatev1.StatusUpdate) e
 }
 
 func (f *follower) done() bool { return f.current.State.Terminal() && !f.revisions }
+
+// lateSpread is for a stream that begins while the node drains already: it must
+// not last beyond the others.
+const lateSpread = 500 * time.Millisecond
+
+func (t Timing) drainSpread(draining <-chan struct{}) time.Duration {
+	select {
+	case <-draining:
+		return min(t.DrainSpread, lateSpread)
+	default:
+		return t.DrainSpread
+	}
+}
 
 func (t Timing) nextBeat() time.Duration {
 	return between(t.Heartbeat-t.Heartbeat/heartbeatJitter, t.Heartbeat+t.Heartbeat/heartbeatJitter)

@@ -85,6 +85,8 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"idempotencyGet":                  {"'shop'", "'test'", "'k1'"},
 		"deliveryLockIfParked":            {id},
 		"deliveryHasParkedTwin":           {"'human'", "'identity'", id, "'{verification:1}'", from, till},
+		"deliveryFirstOfRun":              {"'human'", "'identity'", "'{verification:1}'", at},
+		"deliveryParkedAndBound":          {"timestamptz '2026-03-14 19:00'", "200"},
 		"deliveryParkedFor":               {"'human'", "'identity'", from, from, till, "''", id},
 		"idempotencyDeleteByVerification": {"'shop'", "'test'", id},
 		"deliveryParkedRecently":          {"timestamptz '2026-03-14 19:00'", "200"},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,8 +79,12 @@ func (s *Store) Unstarted(ctx context.Context, before time.Time, limit int) ([]u
 
 // ParkedRecently implements verification.Store.
 func (s *Store) ParkedRecently(ctx context.Context, since time.Time, limit int) ([]uuid.UUID, error) {
-	ids, err := s.queries.DeliveryParkedRecently(ctx, s.pool, sqlc.DeliveryParkedRecentlyParams{Since: since, RowLimit: int32(limit)})
-	return ids, translate(err)
+	bound, err := s.queries.DeliveryParkedAndBound(ctx, s.pool, sqlc.DeliveryParkedAndBoundParams{Since: since, RowLimit: int32(limit)})
+	if err != nil {
+		return nil, translate(err)
+	}
+	near, err := s.queries.DeliveryParkedRecently(ctx, s.pool, sqlc.DeliveryParkedRecentlyParams{Since: since, RowLimit: int32(limit)})
+	return slices.Concat(bound, near), translate(err)
 }
 
 // FreeLanes implements verification.Store.

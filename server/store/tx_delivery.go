@@ -56,6 +56,19 @@ func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window
 	return t.queries.DeliveryParkedFor(ctx, t.db, params)
 }
 
+func (t *tx) FirstOfRun(ctx context.Context, d *verification.Delivery) (time.Time, error) {
+	if len(d.Event.Refs) == 0 {
+		return d.ReceiveTime, nil
+	}
+	first, err := t.queries.DeliveryFirstOfRun(ctx, t.db, sqlc.DeliveryFirstOfRunParams{
+		At: d.ReceiveTime, Connection: d.Connection, Product: d.Event.Product, Refs: d.Event.Refs,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return d.ReceiveTime, nil
+	}
+	return first, err
+}
+
 func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, from, until time.Time) (bool, error) {
 	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
 		Connection: d.Connection, Product: d.Event.Product, ID: d.ID, Refs: codes(d.Event.Refs),

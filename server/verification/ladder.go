@@ -32,6 +32,8 @@ type found struct {
 	id    uuid.UUID
 	rung  Rung
 	match Match
+	// arrival is when the run that a guess is about was first heard of.
+	arrival time.Time
 }
 
 // climb returns the verification that a delivery is about, or false to park it.
@@ -44,7 +46,23 @@ func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (f
 	if f.rung == rungContradiction {
 		return found{}, false, nil
 	}
-	f, ok, err = s.byHint(ctx, tx, d)
+	// What tells of a run that is known already says nothing new about who it
+	// was: it is judged as of the first word of it.
+	arrival, err := tx.FirstOfRun(ctx, d)
+	if err != nil {
+		return found{}, false, err
+	}
+	known := *d
+	known.ReceiveTime = arrival
+	parked = parked || arrival.Before(d.ReceiveTime)
+	f, ok, err = s.guess(ctx, tx, &known, parked)
+	f.arrival = arrival
+	return f, ok, err
+}
+
+// guess is the rungs that need the flow's consent.
+func (s *Service) guess(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
+	f, ok, err := s.byHint(ctx, tx, d)
 	if err != nil || ok || f.rung == rungContradiction {
 		return f, ok, err
 	}
@@ -190,11 +208,11 @@ func (s *Service) accepts(v *Verification, d *Delivery, f found) bool {
 	}
 	// What arrived before the row was there cannot be about it: the row comes
 	// before the page.
-	if d.ReceiveTime.Before(v.CreateTime) {
+	if f.arrival.Before(v.CreateTime) {
 		return false
 	}
 	flow, ok := s.catalog.Flow(v.Scope, v.Flow)
-	return ok && flow.Inferred && v.BindTime.IsZero() && couldBe(v, d.ReceiveTime)
+	return ok && flow.Inferred && v.BindTime.IsZero() && couldBe(v, f.arrival)
 }
 
 // couldBe reports whether a webhook that arrived at the given time can be about

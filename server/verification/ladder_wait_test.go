@@ -86,6 +86,35 @@ func TestLadderElimination(t *testing.T) {
 			g.deliver(g.webhook(passed, "verification:1"), unmatched)
 			g.want(b, pending, verification.NoMatch)
 		},
+		"a run that was heard of before somebody started is not theirs": func(g *gateway) {
+			a, b := g.start("identity"), g.start("identity")
+			g.deliver(g.webhook(reviewing, "verification:1"), unmatched)
+			g.cancel(a)
+			g.cancel(b)
+			g.clock.forward(lifetime + grace + time.Minute)
+			c := g.start("identity")
+			g.deliver(g.webhook(passed, "verification:1"), unmatched)
+			g.returns(c)
+			g.sweep()
+			g.want(c, processing, verification.NoMatch)
+		},
+		"a run that waits is not decided by elimination through its second webhook": func(g *gateway) {
+			a, b := g.start("identity"), g.start("identity")
+			g.deliver(g.webhook(reviewing, "verification:1"), unmatched)
+			g.deliver(withKey(g.webhook(passed, "verification:2"), tokenOf(b)), applied)
+			g.deliver(g.webhook(passed, "verification:1"), unmatched)
+			g.want(a, pending, verification.NoMatch)
+		},
+		"what was bound while the gateway was away is found by the sweep, however old": func(g *gateway) {
+			a, _ := g.start("identity"), g.start("identity")
+			old := g.webhook(reviewing, "verification:1")
+			g.deliver(old, unmatched)
+			g.clock.forward(time.Hour / 2)
+			g.bindLate(a, "verification:1")
+			g.sweep()
+			g.stored(old, applied)
+			g.want(a, inReview, verification.Exact)
+		},
 		"two waiting webhooks of one run are no rivals: the one return applies both": func(g *gateway) {
 			a, b := g.start("identity"), g.start("identity")
 			review, pass := g.webhook(reviewing, "verification:1"), g.webhook(passed, "verification:1")

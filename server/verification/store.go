@@ -25,8 +25,9 @@ type Store interface {
 	// Unstarted returns ids of verifications that were created before the given
 	// time and whose provider never confirmed.
 	Unstarted(ctx context.Context, before time.Time, limit int) ([]uuid.UUID, error)
-	// ParkedRecently returns parked deliveries that arrived since the given
-	// time or whose refs have been bound meanwhile.
+	// ParkedRecently returns parked deliveries for which there may be new
+	// evidence: one of their refs was bound since the given time, or they arrived
+	// since then and somebody returned.
 	ParkedRecently(ctx context.Context, since time.Time, limit int) ([]uuid.UUID, error)
 	// FreeLanes releases lanes whose holder is over and whose grace period
 	// ended.
@@ -77,6 +78,9 @@ type Tx interface {
 	// ParkedFor returns ids of parked deliveries that could be about v: by its
 	// refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
+	// FirstOfRun returns when the first parked delivery arrived that carries one
+	// of d's refs; d's own arrival if none did.
+	FirstOfRun(ctx context.Context, d *Delivery) (time.Time, error)
 	// HasParkedTwin reports whether another parked delivery of the same
 	// connection and product, one that names nobody either, arrived between the
 	// two times, both included.

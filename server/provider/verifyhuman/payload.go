@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxText bounds every text that leaves a payload, in bytes. VerifyHuman's own
@@ -99,7 +100,7 @@ func (o object) label(key string) (string, error) {
 }
 
 func isLabel(text string) bool {
-	if text == "" || len(text) > maxText {
+	if text == "" || len(text) > maxText || !utf8.ValidString(text) {
 		return false
 	}
 	for _, r := range text {

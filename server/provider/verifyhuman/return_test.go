@@ -14,6 +14,7 @@ func TestReturnRefTakesOnlyAPlainVerificationID(t *testing.T) {
 		"an empty id":                       {"verification_id=", ""},
 		"a control character":               {"verification_id=a%00b", ""},
 		"too long":                          {"verification_id=" + strings.Repeat("x", 201), ""},
+		"no UTF-8":                          {"verification_id=%ff", ""},
 		"another parameter":                 {"token=abc", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
