@@ -98,8 +98,3 @@ func Next(from State, event EventKind, inGrace bool) (State, Effect) {
 	}
 	return m.to, Applied
 }
-
-// IsRevision reports whether a move overturns a decision that was already told.
-func IsRevision(from, to State) bool {
-	return (from == Approved && to == Declined) || (from == Declined && to == Approved)
-}

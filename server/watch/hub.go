@@ -14,7 +14,6 @@ package watch
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -39,14 +38,14 @@ func NewHub(limit int) *Hub {
 
 // Watcher is one open interest in one verification.
 type Watcher struct {
-	// C receives when Latest has grown. It holds one wake: a slow watcher skips
-	// to the newest and blocks nobody.
+	// C receives when there is something newer. It holds one wake: a slow watcher
+	// skips to the newest and blocks nobody.
 	C <-chan struct{}
 
 	hub    *Hub
 	id     uuid.UUID
 	wake   chan struct{}
-	latest atomic.Int64
+	latest int64 // under the hub's lock
 }
 
 // perVerification is how many watchers one verification may have on a node:
@@ -73,9 +72,6 @@ func (h *Hub) Watch(id uuid.UUID) (*Watcher, error) {
 	h.count++
 	return w, nil
 }
-
-// Latest is the newest version that the watcher was woken for; 0 at first.
-func (w *Watcher) Latest() int64 { return w.latest.Load() }
 
 // Close ends the interest. It may be called more than once.
 func (w *Watcher) Close() {
@@ -115,10 +111,10 @@ func (h *Hub) WakeAll() {
 
 // raise is called under the hub's lock, so versions cannot go back.
 func (w *Watcher) raise(version int64) {
-	if version <= w.latest.Load() {
+	if version <= w.latest {
 		return
 	}
-	w.latest.Store(version)
+	w.latest = version
 	w.poke()
 }
 
