@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -16,18 +15,14 @@ import (
 )
 
 const (
-	// minTokenSecret is the least size of a client token key in bytes, that of
-	// the HMAC-SHA256 it is for.
-	minTokenSecret = 32
-	maxPort        = 65535
-	schemeHTTPS    = "https"
-	schemeHTTP     = "http"
+	maxPort     = 65535
+	schemeHTTPS = "https"
+	schemeHTTP  = "http"
 )
 
 var (
-	namePattern  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
-	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	namePattern = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 )
 
 // checker checks decoded values and builds the Config from them.
@@ -44,10 +39,16 @@ type checker struct {
 func (c *checker) build() *Config {
 	return &Config{
 		PublicURL:       c.publicURL(),
-		Listen:          c.listen(),
+		Listeners:       c.listeners(),
+		TrustedProxies:  c.trustedProxies(),
 		DatabaseURL:     c.databaseURL(),
-		ClientTokenKeys: c.clientTokenKeys(),
+		ClientTokenKeys: c.keys("client_tokens.keys", c.file.ClientTokens.Keys, "tokens name their key by it"),
+		EncryptionKeys:  c.encryptionKeys(),
+		Retention:       Retention{Deliveries: c.within("retention.deliveries", c.file.Retention.Deliveries, c.bounds.deliveries)},
 		Origins:         c.origins(),
+		EndUsers:        c.endUsers(),
+		Limits:          c.limits(),
+		Outgoing:        c.outgoing(),
 		Watch:           c.watch(),
 		Drain:           c.within("drain", c.file.Drain, c.bounds.drain),
 		Connections:     c.connections(),
@@ -64,38 +65,6 @@ func (c *checker) publicURL() string {
 		c.report.checkf("public_url", "%v", problem)
 	}
 	return origin
-}
-
-func (c *checker) listen() string {
-	host, port, err := net.SplitHostPort(c.file.Listen)
-	if number, portErr := strconv.Atoi(port); err != nil || portErr != nil || number < 0 || number > maxPort ||
-		(host != "" && !isHost(strings.ToLower(host))) {
-		c.report.checkf("listen", "%s is not an address; write host:port, such as %s, or :8080 for all interfaces",
-			quote(c.file.Listen), defaultListen)
-	}
-	return c.file.Listen
-}
-
-func (c *checker) clientTokenKeys() []ClientTokenKey {
-	if len(c.file.ClientTokens.Keys) == 0 {
-		c.report.checkf("client_tokens.keys", "is missing; list at least one key with an id and a secret")
-	}
-	keys := make([]ClientTokenKey, 0, len(c.file.ClientTokens.Keys))
-	seen := map[string]string{}
-	for i, entry := range c.file.ClientTokens.Keys {
-		path := element("client_tokens.keys", i)
-		if c.matches(path+".id", entry.ID, keyIDPattern, "1 to 32 letters, digits, - or _") {
-			c.unique(seen, entry.ID, entry.ID, path, "id", "tokens name their key by it")
-		}
-		switch {
-		case entry.Secret.Empty():
-			c.report.checkf(path+".secret", "is missing; write a reference, ${ENV_NAME} or file:/path")
-		case len(entry.Secret.Reveal()) < minTokenSecret:
-			c.report.checkf(path+".secret", "is too short: it must have at least %d bytes; make one with openssl rand -base64 32", minTokenSecret)
-		}
-		keys = append(keys, ClientTokenKey(entry))
-	}
-	return keys
 }
 
 func (c *checker) databaseURL() secret.Value {
@@ -127,9 +96,8 @@ func (c *checker) origins() []string {
 
 func (c *checker) watch() Watch {
 	w, b := c.file.Watch, c.bounds
-	if w.MaxWatchers < 1 || w.MaxWatchers > b.maxWatchers {
-		c.report.checkf("watch.max_watchers", "is %d, but must be between 1 and %d", w.MaxWatchers, b.maxWatchers)
-	}
+	c.count("watch.max_watchers", w.MaxWatchers, 1, b.maxWatchers)
+	c.count("watch.max_per_token", w.MaxPerToken, 1, b.maxPerToken)
 	const beats = 2
 	if !c.report.unread("watch.heartbeat") && w.MaxAge >= b.maxAge.from && w.MaxAge < beats*w.Heartbeat {
 		c.report.checkf("watch.max_age", "is %s, but must be at least twice watch.heartbeat (%s); streams end from half of max_age on",
@@ -140,6 +108,7 @@ func (c *checker) watch() Watch {
 		MaxAge:       c.within("watch.max_age", w.MaxAge, b.maxAge),
 		PollInterval: c.within("watch.poll_interval", w.PollInterval, b.pollInterval),
 		MaxWatchers:  w.MaxWatchers,
+		MaxPerToken:  w.MaxPerToken,
 	}
 }
 
@@ -149,6 +118,12 @@ func (c *checker) within(path string, value time.Duration, allowed span) time.Du
 			formatDuration(value), formatDuration(allowed.from), formatDuration(allowed.to))
 	}
 	return value
+}
+
+func (c *checker) count(path string, value, least, most int) {
+	if value < least || value > most {
+		c.report.checkf(path, "is %d, but must be between %d and %d", value, least, most)
+	}
 }
 
 func (c *checker) required(path, value, remedy string) bool {

@@ -1,17 +1,18 @@
-// Package config reads verigate.yaml: the projects, connections, flows, origins
-// and limits of a gateway.
+// Package config reads verigate.yaml: the listeners, keys, limits, connections
+// and flows of a gateway, and who may call it.
 //
 // It owns the shape of that file, its defaults and its bounds, and the promise
 // that every mistake in it is told at once, with its line and its remedy. It
 // imports verification, provider and secret; never an adapter, store or rpc:
 // adapters reach it through a provider.Registry. It keeps nothing and changes
-// nothing: the same file and environment always give the same answer, so that a
-// reload can be tried and thrown away.
+// nothing: the same file, environment and files that it refers to always give
+// the same answer, so that a reload can be tried and thrown away.
 //
 //	bytes ─► source.go: one YAML document, or a syntax error and the end
 //	      ─► inspect.go: the line of every key; duplicates, aliases, tags
 //	      ─► decode.go, scalar.go: typed values; unknown keys, wrong types, secrets
-//	      ─► checks.go, connections.go, flows.go: bounds, names, references between entries
+//	      ─► checks.go: one check per section, each in the file of its name:
+//	         bounds, names, addresses, certificates, references between entries
 //	      ─► Config, or Errors with everything that was found on the way
 //
 // A value that could not be read is marked in the report, and later steps say
@@ -21,6 +22,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
@@ -37,16 +39,30 @@ type Config struct {
 	// PublicURL is the origin under which callers and browsers reach the
 	// gateway, in lower case and without a trailing slash.
 	PublicURL string
-	// Listen is the address to serve on, as host:port.
-	Listen string
+	// Listeners are the addresses to serve on.
+	Listeners Listeners
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 	// DatabaseURL is how to reach Postgres.
 	DatabaseURL secret.Value
 	// ClientTokenKeys sign and verify client tokens; the first one signs. There
 	// is at least one.
-	ClientTokenKeys []ClientTokenKey
+	ClientTokenKeys []Key
+	// EncryptionKeys seal what is stored of deliveries; the first one seals, all
+	// of them open. There is at least one, and none is a client token key.
+	EncryptionKeys []Key
+	// Retention says how long things are kept.
+	Retention Retention
 	// Origins are the web origins that may call from a browser, written as a
 	// browser sends them.
 	Origins []string
+	// EndUsers are the issuers whose users may call with their own tokens, at
+	// most one per project and environment.
+	EndUsers []EndUsers
+	// Limits are how often one node lets one caller in.
+	Limits Limits
+	// Outgoing says what the gateway's own requests may reach.
+	Outgoing Outgoing
 	// Watch bounds the streams.
 	Watch Watch
 	// Drain is the time over which streams are ended at shutdown.
@@ -57,12 +73,10 @@ type Config struct {
 	Flows []verification.Flow
 }
 
-// ClientTokenKey is one key for client tokens.
-type ClientTokenKey struct {
-	// ID is written into each token, so that the right key verifies it.
-	ID string
-	// Secret has at least 32 bytes.
-	Secret secret.Value
+// Retention says how long things are kept.
+type Retention struct {
+	// Deliveries is how long a raw delivery is kept after it arrived.
+	Deliveries time.Duration
 }
 
 // Watch bounds the streams of WatchStatus.
@@ -76,6 +90,8 @@ type Watch struct {
 	PollInterval time.Duration
 	// MaxWatchers is how many streams one node keeps open.
 	MaxWatchers int
+	// MaxPerToken is how many of them one client token or one end user may have.
+	MaxPerToken int
 }
 
 // Connection is one account at a provider.

@@ -99,6 +99,10 @@ func (d decoder) fields(node *yaml.Node, out reflect.Value, path string) {
 // mapping does not have: one of them may be meant.
 func (d decoder) unknown(key *yaml.Node, path string, missing map[string][]int, in reflect.Type) {
 	at := join(path, key.Value)
+	if now, known := moved[at]; known {
+		d.report.add(at, key.Line, "is now "+now+"; write its value there and remove this key")
+		return
+	}
 	if meant := closest(key.Value, keysOf(missing)); meant != "" {
 		d.report.add(at, key.Line, "is not a key here; did you mean "+meant+"?")
 		d.report.silence(join(path, meant))

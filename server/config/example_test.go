@@ -1,8 +1,11 @@
 package config_test
 
 import (
+	"maps"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -14,12 +17,11 @@ const examplePath = "../../verigate.example.yaml"
 
 func TestTheExampleIsValid(t *testing.T) {
 	t.Parallel()
-	// The only reference that no test machine has is the key in a file.
-	source := string(readTestFile(t, examplePath))
-	source = replaceOnce(t, source, "file:/run/secrets/verigate-client-token-key-old", "${VERIGATE_CLIENT_TOKEN_KEY}")
-	got := parse(t, source)
-	if len(got.Connections) != 2 || len(got.Flows) != 3 || len(got.ClientTokenKeys) != 2 {
-		t.Errorf("got %d connections, %d flows and %d keys", len(got.Connections), len(got.Flows), len(got.ClientTokenKeys))
+	got := parse(t, exampleSource(t))
+	if len(got.Connections) != 2 || len(got.Flows) != 3 || len(got.ClientTokenKeys) != 2 ||
+		len(got.EncryptionKeys) != 1 || len(got.EndUsers) != 1 {
+		t.Errorf("got %d connections, %d flows, %d and %d keys, %d issuers",
+			len(got.Connections), len(got.Flows), len(got.ClientTokenKeys), len(got.EncryptionKeys), len(got.EndUsers))
 	}
 }
 
@@ -28,23 +30,73 @@ func TestTheExampleIsValid(t *testing.T) {
 func TestTheExampleShowsEveryKey(t *testing.T) {
 	t.Parallel()
 	want := slices.Concat(config.FileKeys(), config.KeysOf("connections[].settings", reflect.TypeFor[fakeSettings]()))
+	want = slices.DeleteFunc(want, saidOfPublic)
 	slices.Sort(want)
 	var document yaml.Node
 	if err := yaml.Unmarshal(readTestFile(t, examplePath), &document); err != nil {
 		t.Fatal(err)
 	}
 	keys := commentsOf(document.Content[0], "")
+	maps.DeleteFunc(keys, func(key, _ string) bool { return saidOfPublic(key) })
 	for _, key := range want {
 		switch comment, shown := keys[key]; {
 		case !shown:
 			t.Errorf("verigate.example.yaml does not show %s", key)
-		case comment == "" && key != "client_tokens.keys" && key != "cors.origins" &&
+		case comment == "" && key != "client_tokens.keys" && key != "encryption.keys" && key != "cors.origins" &&
 			key != "flows[].success_message" && key != "flows[].failure_message":
 			t.Errorf("verigate.example.yaml does not explain %s", key)
 		}
 	}
 	if len(want) < len(keys) {
 		t.Errorf("the file may have %d keys, the example shows %d", len(want), len(keys))
+	}
+}
+
+// saidOfPublic reports whether a key is one of tls, which all listeners have and
+// the example explains at the first.
+func saidOfPublic(key string) bool {
+	return strings.HasPrefix(key, "listeners.") && !strings.HasPrefix(key, "listeners.public.") && strings.Contains(key, ".tls")
+}
+
+// TestTheExampleStatesTheBounds keeps the ranges in the comments those of the
+// code: what a value out of bounds is told must stand above its key.
+func TestTheExampleStatesTheBounds(t *testing.T) {
+	t.Parallel()
+	source := exampleSource(t)
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(source), &document); err != nil {
+		t.Fatal(err)
+	}
+	comments := commentsOf(document.Content[0], "")
+	told := regexp.MustCompile(`must be between (\S+) and (\S+)`)
+	for key, test := range map[string]struct{ line, outside string }{
+		"retention.deliveries":         {"  deliveries: 30d", "-1s"},
+		"limits":                       {"  per_key: 200/s", "0/s"},
+		"watch.heartbeat":              {"  heartbeat: 15s", "-1s"},
+		"watch.max_age":                {"  max_age: 10m", "-1s"},
+		"watch.poll_interval":          {"  poll_interval: 500ms", "-1s"},
+		"watch.max_watchers":           {"  max_watchers: 20000", "-1"},
+		"watch.max_per_token":          {"  max_per_token: 16", "-1"},
+		"drain":                        {"drain: 20s", "-1s"},
+		"flows[].return_window":        {"    return_window: 60s", "-1s"},
+		"flows[].lifetime":             {"    lifetime: 1h", "-1s"},
+		"flows[].grace":                {"    grace: 24h", "-1s"},
+		"flows[].max_open":             {"    max_open: 20000", "-1"},
+		"flows[].max_open_per_subject": {"    max_open_per_subject: 5", "-1"},
+	} {
+		t.Run("the range of "+key+" is that of the code", func(t *testing.T) {
+			t.Parallel()
+			name, _, _ := strings.Cut(test.line, ": ")
+			got := problemsOf(t, []byte(replaceOnce(t, source, "\n"+test.line+"\n", "\n"+name+": "+test.outside+"\n")), "f.yaml")
+			ends := told.FindStringSubmatch(got)
+			if ends == nil {
+				t.Fatalf("the message states no range: %s", got)
+			}
+			comment := strings.Join(strings.Fields(strings.ReplaceAll(comments[key], "#", "")), " ")
+			if want := ends[1] + " to " + ends[2]; !strings.Contains(comment, want) {
+				t.Errorf("the comment does not say %s: %s", want, comment)
+			}
+		})
 	}
 }
 

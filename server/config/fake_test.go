@@ -23,6 +23,8 @@ func environment() map[string]string {
 	return map[string]string{
 		"VERIGATE_DATABASE_URL":           "postgres://gateway:LEAK-database-password@db.internal/verigate",
 		"VERIGATE_CLIENT_TOKEN_KEY":       "LEAK-client-token-key-0123456789abcdef0123456789abcdef",
+		"VERIGATE_OLD_CLIENT_TOKEN_KEY":   "LEAK-old-client-token-key-0123456789abcdef0123456789abcdef",
+		"VERIGATE_ENCRYPTION_KEY":         "LEAK-encryption-key-0123456789abcdef0123456789abcdef",
 		"VERIFYHUMAN_API_KEY":             "LEAK-api-key",
 		"VERIFYHUMAN_WEBHOOK_SECRET":      "LEAK-webhook-secret",
 		"VERIFYHUMAN_WEBHOOK_SECRET_OLD":  "LEAK-webhook-secret-old",

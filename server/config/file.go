@@ -12,16 +12,33 @@ import (
 // window are the design's; the stream times are what proxies and phones in the
 // wild tolerate.
 const (
-	defaultListen       = "127.0.0.1:8080"
+	defaultPublic       = "127.0.0.1:8080"
+	defaultWebhooks     = "127.0.0.1:8081"
+	defaultOperator     = "127.0.0.1:8082"
+	defaultDeliveries   = 30 * day
 	defaultHeartbeat    = 15 * time.Second
 	defaultMaxAge       = 10 * time.Minute
 	defaultPollInterval = 500 * time.Millisecond
 	defaultMaxWatchers  = 20_000
+	defaultMaxPerToken  = 16
 	defaultDrain        = 20 * time.Second
 	defaultReturnWindow = time.Minute
 	defaultLifetime     = time.Hour
 	defaultGrace        = 24 * time.Hour
 	defaultCorrelation  = correlationExact
+	// defaultOpenPerSubject holds where end users start verifications themselves.
+	defaultOpenPerSubject = 5
+	defaultSubjectClaim   = "sub"
+)
+
+// The default limits, as the file writes them. They are far above what people
+// do and below what hurts a node.
+const (
+	defaultPerKey             = "200/s"
+	defaultPerSubject         = "10/s"
+	defaultStartsPerSubject   = "60/h"
+	defaultPerAddress         = "200/s"
+	defaultWebhooksPerAddress = "1000/s"
 )
 
 // The ways to find the verification that a webhook is about.
@@ -37,7 +54,8 @@ type span struct{ from, to time.Duration }
 type bounds struct {
 	heartbeat, maxAge, pollInterval, drain span
 	returnWindow, lifetime, grace          span
-	maxWatchers                            int
+	deliveries                             span
+	maxWatchers, maxPerToken, maxOpen      int
 }
 
 // boundsFor returns the bounds. A development gateway may be quicker, so that
@@ -52,7 +70,10 @@ func boundsFor(development bool) bounds {
 		returnWindow: span{time.Second, 10 * time.Minute},
 		lifetime:     span{time.Minute, 30 * day},
 		grace:        span{0, 30 * day},
+		deliveries:   span{time.Hour, 3650 * day},
 		maxWatchers:  1_000_000,
+		maxPerToken:  1000,
+		maxOpen:      1_000_000,
 	}
 	if development {
 		b.heartbeat.from = 100 * time.Millisecond
@@ -66,28 +87,85 @@ func boundsFor(development bool) bounds {
 // file is verigate.yaml as it is written. Each key is explained in
 // verigate.example.yaml.
 type file struct {
-	PublicURL    string              `yaml:"public_url"`
-	Listen       string              `yaml:"listen"`
-	DatabaseURL  secret.Value        `yaml:"database_url"`
-	ClientTokens clientTokensSection `yaml:"client_tokens"`
-	CORS         corsSection         `yaml:"cors"`
-	Watch        watchSection        `yaml:"watch"`
-	Drain        time.Duration       `yaml:"drain"`
-	Connections  []connectionEntry   `yaml:"connections"`
-	Flows        []flowEntry         `yaml:"flows"`
+	PublicURL      string            `yaml:"public_url"`
+	Listeners      listenersSection  `yaml:"listeners"`
+	TrustedProxies []string          `yaml:"trusted_proxies"`
+	DatabaseURL    secret.Value      `yaml:"database_url"`
+	ClientTokens   keysSection       `yaml:"client_tokens"`
+	Encryption     keysSection       `yaml:"encryption"`
+	Retention      retentionSection  `yaml:"retention"`
+	CORS           corsSection       `yaml:"cors"`
+	EndUsers       []endUsersEntry   `yaml:"end_users"`
+	Limits         limitsSection     `yaml:"limits"`
+	Outgoing       outgoingSection   `yaml:"outgoing"`
+	Watch          watchSection      `yaml:"watch"`
+	Drain          time.Duration     `yaml:"drain"`
+	Connections    []connectionEntry `yaml:"connections"`
+	Flows          []flowEntry       `yaml:"flows"`
 }
 
-type clientTokensSection struct {
-	Keys []clientTokenKeyEntry `yaml:"keys"`
+// moved are keys of earlier releases and where their values belong now.
+var moved = map[string]string{"listen": "listeners.public.address"}
+
+type listenersSection struct {
+	Public   listenerEntry `yaml:"public"`
+	Webhooks listenerEntry `yaml:"webhooks"`
+	Operator listenerEntry `yaml:"operator"`
 }
 
-type clientTokenKeyEntry struct {
+type listenerEntry struct {
+	Address string   `yaml:"address"`
+	TLS     tlsEntry `yaml:"tls"`
+}
+
+type tlsEntry struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+type keysSection struct {
+	Keys []keyEntry `yaml:"keys"`
+}
+
+type keyEntry struct {
 	ID     string       `yaml:"id"`
 	Secret secret.Value `yaml:"secret"`
 }
 
+type retentionSection struct {
+	Deliveries time.Duration `yaml:"deliveries"`
+}
+
 type corsSection struct {
 	Origins []string `yaml:"origins"`
+}
+
+type endUsersEntry struct {
+	Project      string   `yaml:"project"`
+	Environment  string   `yaml:"environment"`
+	Issuer       string   `yaml:"issuer"`
+	Audiences    []string `yaml:"audiences"`
+	JWKSURL      string   `yaml:"jwks_url"`
+	Algorithms   []string `yaml:"algorithms"`
+	SubjectClaim string   `yaml:"subject_claim"`
+}
+
+func (e *endUsersEntry) setDefaults() {
+	e.Algorithms = defaultAlgorithms()
+	e.SubjectClaim = defaultSubjectClaim
+}
+
+// limitsSection holds rates as count/period.
+type limitsSection struct {
+	PerKey             string `yaml:"per_key"`
+	PerSubject         string `yaml:"per_subject"`
+	StartsPerSubject   string `yaml:"starts_per_subject"`
+	PerAddress         string `yaml:"per_address"`
+	WebhooksPerAddress string `yaml:"webhooks_per_address"`
+}
+
+type outgoingSection struct {
+	AllowedNetworks []string `yaml:"allowed_networks"`
 }
 
 type watchSection struct {
@@ -95,6 +173,7 @@ type watchSection struct {
 	MaxAge       time.Duration `yaml:"max_age"`
 	PollInterval time.Duration `yaml:"poll_interval"`
 	MaxWatchers  int           `yaml:"max_watchers"`
+	MaxPerToken  int           `yaml:"max_per_token"`
 }
 
 type connectionEntry struct {
@@ -125,6 +204,9 @@ type flowEntry struct {
 	PageTitle          string        `yaml:"page_title"`
 	SuccessMessage     string        `yaml:"success_message"`
 	FailureMessage     string        `yaml:"failure_message"`
+	EndUsers           bool          `yaml:"end_users"`
+	MaxOpen            int           `yaml:"max_open"`
+	MaxOpenPerSubject  int           `yaml:"max_open_per_subject"`
 }
 
 func (f *flowEntry) setDefaults() {
@@ -136,13 +218,26 @@ func (f *flowEntry) setDefaults() {
 
 func defaultFile() file {
 	return file{
-		Listen: defaultListen,
-		Drain:  defaultDrain,
+		Listeners: listenersSection{
+			Public:   listenerEntry{Address: defaultPublic},
+			Webhooks: listenerEntry{Address: defaultWebhooks},
+			Operator: listenerEntry{Address: defaultOperator},
+		},
+		Retention: retentionSection{Deliveries: defaultDeliveries},
+		Limits: limitsSection{
+			PerKey:             defaultPerKey,
+			PerSubject:         defaultPerSubject,
+			StartsPerSubject:   defaultStartsPerSubject,
+			PerAddress:         defaultPerAddress,
+			WebhooksPerAddress: defaultWebhooksPerAddress,
+		},
+		Drain: defaultDrain,
 		Watch: watchSection{
 			Heartbeat:    defaultHeartbeat,
 			MaxAge:       defaultMaxAge,
 			PollInterval: defaultPollInterval,
 			MaxWatchers:  defaultMaxWatchers,
+			MaxPerToken:  defaultMaxPerToken,
 		},
 	}
 }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,13 +38,15 @@ func (c *checker) flows() []verification.Flow {
 			scope = c.scope(home)
 			c.lane(lanes, i)
 		}
-		if identity := fmt.Sprintf("%s/%s/%s", scope.Project, scope.Environment, entry.Name); named && scope.Project != "" && scope.Environment != "" {
-			c.unique(names, identity, entry.Name, path, "name", "flow names are unique within a project and environment")
+		if named && isScope(scope) {
+			c.unique(names, scopeName(scope)+"/"+entry.Name, entry.Name, path, "name", "flow names are unique within a project and environment")
 		}
 		c.correlation(entry, path, home)
 		c.flowTimes(entry, path)
 		c.flowURLs(entry, path)
 		c.flowTexts(entry, path)
+		c.flowEndUsers(entry, path, scope)
+		c.flowLimits(entry, path)
 		built = append(built, entry.flow(scope))
 	}
 	return built
@@ -179,6 +181,37 @@ func (c *checker) flowTexts(entry *flowEntry, path string) {
 	c.length(path+".failure_message", entry.FailureMessage, maxMessage)
 }
 
+// flowEndUsers checks that somebody vouches for the end users of a flow. scope
+// is the flow's, zero when it has no connection.
+func (c *checker) flowEndUsers(entry *flowEntry, path string, scope verification.Scope) {
+	if !entry.EndUsers || !isScope(scope) || c.report.unread("end_users") {
+		return
+	}
+	// An entry that is incomplete itself may be the one that is meant.
+	vouched := func(e endUsersEntry) bool {
+		its := verification.Scope{Project: e.Project, Environment: verification.Environment(e.Environment)}
+		return its == scope || !isScope(its)
+	}
+	if !slices.ContainsFunc(c.file.EndUsers, vouched) {
+		c.report.checkf(path+".end_users", "is true, but end_users has no entry for the project %s and environment %s; "+
+			"add one with the issuer of your users' tokens, or remove this", scope.Project, scope.Environment)
+	}
+}
+
+func (c *checker) flowLimits(entry *flowEntry, path string) {
+	c.count(path+".max_open", entry.MaxOpen, 0, c.bounds.maxOpen)
+	at := path + ".max_open_per_subject"
+	c.count(at, entry.MaxOpenPerSubject, 0, c.bounds.maxOpen)
+	switch {
+	case !entry.EndUsers || entry.MaxOpenPerSubject != 0:
+	case c.report.written(at):
+		c.report.checkf(at, "is 0, which is no limit, but end users start this flow themselves; write 1 or more, or remove the key for %d",
+			defaultOpenPerSubject)
+	default:
+		entry.MaxOpenPerSubject = defaultOpenPerSubject
+	}
+}
+
 func (c *checker) length(path, text string, most int) {
 	if n := utf8.RuneCountInString(text); n > most {
 		c.report.checkf(path, "has %d characters, but must have at most %d", n, most)
@@ -205,5 +238,8 @@ func (e *flowEntry) flow(scope verification.Scope) verification.Flow {
 		PageTitle:          e.PageTitle,
 		SuccessMessage:     e.SuccessMessage,
 		FailureMessage:     e.FailureMessage,
+		EndUsers:           e.EndUsers,
+		MaxOpen:            e.MaxOpen,
+		MaxOpenPerSubject:  e.MaxOpenPerSubject,
 	}
 }

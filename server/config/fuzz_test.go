@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 // FuzzParse seldom gets that far, because most of what it tries is not YAML.
 func TestOneChangedLine(t *testing.T) {
 	t.Parallel()
-	source := replaceOnce(t, string(readTestFile(t, examplePath)), "file:/run/secrets/verigate-client-token-key-old", "${VERIGATE_CLIENT_TOKEN_KEY}")
+	source := exampleSource(t)
 	lines := strings.SplitAfter(source, "\n")
 	for name, change := range map[string]func(line string) string{
 		"removed":      func(string) string { return "" },

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,15 +22,30 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 	tolerance := (*time.Duration)(nil)
 	scope := verification.Scope{Project: "acme", Environment: verification.Live}
 	want := &config.Config{
-		PublicURL:   "https://verify.example.com",
-		Listen:      "127.0.0.1:8080",
-		DatabaseURL: secret.New(environment()["VERIGATE_DATABASE_URL"]),
-		ClientTokenKeys: []config.ClientTokenKey{
-			{ID: "k1", Secret: secret.New(environment()["VERIGATE_CLIENT_TOKEN_KEY"])},
+		PublicURL: "https://verify.example.com",
+		Listeners: config.Listeners{
+			Public:   config.Listener{Address: "127.0.0.1:8080"},
+			Webhooks: config.Listener{Address: "127.0.0.1:8081"},
+			Operator: config.Listener{Address: "127.0.0.1:8082"},
 		},
-		Origins: []string{},
+		TrustedProxies:  []netip.Prefix{},
+		DatabaseURL:     secret.New(environment()["VERIGATE_DATABASE_URL"]),
+		ClientTokenKeys: []config.Key{{ID: "k1", Secret: secret.New(environment()["VERIGATE_CLIENT_TOKEN_KEY"])}},
+		EncryptionKeys:  []config.Key{{ID: "e1", Secret: secret.New(environment()["VERIGATE_ENCRYPTION_KEY"])}},
+		Retention:       config.Retention{Deliveries: 30 * 24 * time.Hour},
+		Origins:         []string{},
+		EndUsers:        []config.EndUsers{},
+		Limits: config.Limits{
+			PerKey:             config.Rate{Count: 200, Per: time.Second},
+			PerSubject:         config.Rate{Count: 10, Per: time.Second},
+			StartsPerSubject:   config.Rate{Count: 60, Per: time.Hour},
+			PerAddress:         config.Rate{Count: 200, Per: time.Second},
+			WebhooksPerAddress: config.Rate{Count: 1000, Per: time.Second},
+		},
+		Outgoing: config.Outgoing{AllowedNetworks: []netip.Prefix{}},
 		Watch: config.Watch{
-			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute, PollInterval: 500 * time.Millisecond, MaxWatchers: 20_000,
+			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute, PollInterval: 500 * time.Millisecond,
+			MaxWatchers: 20_000, MaxPerToken: 16,
 		},
 		Drain: 20 * time.Second,
 		Connections: []config.Connection{{
@@ -61,9 +77,12 @@ func TestParseInDevelopment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.PublicURL != "http://127.0.0.1:8080" || got.Listen != "127.0.0.1:0" || got.Watch.Heartbeat != 100*time.Millisecond ||
+		if got.PublicURL != "http://127.0.0.1:8080" || got.Listeners.Operator.Address != "127.0.0.1:0" || got.Watch.Heartbeat != 100*time.Millisecond ||
 			!reflect.DeepEqual(got.Origins, []string{"http://localhost:5173", "http://[::1]"}) {
 			t.Errorf("got %+v", got)
+		}
+		if got.EndUsers[0].Issuer != "http://127.0.0.1:8080/sandbox/issuer" || len(got.Outgoing.AllowedNetworks) != 2 {
+			t.Errorf("got the issuer %+v and the networks %v", got.EndUsers[0], got.Outgoing.AllowedNetworks)
 		}
 		if flow := got.Flows[0]; !flow.Inferred || flow.Lifetime != time.Second || flow.Scope.Environment != verification.Test {
 			t.Errorf("got the flow %+v", flow)
@@ -77,7 +96,8 @@ func TestParseInDevelopment(t *testing.T) {
 		problems := problemsOf(t, source, "verigate.yaml")
 		for _, path := range []string{
 			"public_url", "cors.origins[0]", "cors.origins[1]", "watch.heartbeat", "watch.max_age", "watch.poll_interval",
-			"flows[0].hosted_url", "flows[0].lifetime",
+			"flows[0].hosted_url", "flows[0].lifetime", "listeners.operator.address", "end_users[0].issuer", "end_users[0].jwks_url",
+			"outgoing.allowed_networks[0]", "outgoing.allowed_networks[1]",
 		} {
 			if !strings.Contains(problems, ": "+path+": ") {
 				t.Errorf("nothing is said about %s in:\n%s", path, problems)

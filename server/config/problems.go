@@ -111,6 +111,12 @@ func (r *report) unread(path string) bool {
 	return r.holders[path]
 }
 
+// written reports whether a key stands in the file.
+func (r *report) written(path string) bool {
+	_, known := r.lines[path]
+	return known
+}
+
 // lineOf returns the line of a key, or of the nearest thing around it when the
 // key is not there.
 func (r *report) lineOf(path string) int {
@@ -137,13 +143,22 @@ func element(path string, index int) string {
 	return path + "[" + strconv.Itoa(index) + "]"
 }
 
-// maxQuoted is how many bytes of a value a message repeats.
-const maxQuoted = 64
+// How many bytes of a value a message repeats, and how many of a file's path,
+// whose end tells most.
+const (
+	maxQuoted     = 64
+	maxQuotedPath = 1024
+)
 
 // quote repeats a value that is no secret in a message.
-func quote(value string) string {
-	if len(value) > maxQuoted {
-		value = strings.ToValidUTF8(value[:maxQuoted], "") + "…"
+func quote(value string) string { return quoteUpTo(value, maxQuoted) }
+
+// quotePath does the same for the path of a file.
+func quotePath(path string) string { return quoteUpTo(path, maxQuotedPath) }
+
+func quoteUpTo(value string, most int) string {
+	if len(value) > most {
+		value = strings.ToValidUTF8(value[:most], "") + "…"
 	}
 	return strconv.Quote(value)
 }

@@ -15,7 +15,7 @@ import (
 
 func TestAConfigurationPrintsWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
-	source := replaceOnce(t, string(readTestFile(t, examplePath)), "file:/run/secrets/verigate-client-token-key-old", "${VERIGATE_CLIENT_TOKEN_KEY}")
+	source := exampleSource(t)
 	c := parse(t, source)
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("configured", "config", c, "settings", c.Connections[0].Settings)
