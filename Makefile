@@ -15,10 +15,11 @@ SQLC_VERSION          := v1.31.1
 PROTOC_GEN_GO_VERSION := v1.36.12
 CONNECT_VERSION       := v2.0.2
 PROTOVALIDATE_VERSION := v1.2.2
+GOVULNCHECK_VERSION   := v1.8.0
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 $(BIN)/.buf-$(BUF_VERSION):
 	go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
@@ -38,6 +39,15 @@ $(BIN)/.protoc-gen-go-$(PROTOC_GEN_GO_VERSION):
 
 $(BIN)/.protoc-gen-connect-go-$(CONNECT_VERSION):
 	go install connectrpc.com/connect/v2/cmd/protoc-gen-connect-go@$(CONNECT_VERSION)
+	@touch $@
+
+$(BIN)/.govulncheck-$(GOVULNCHECK_VERSION):
+	go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@touch $@
+
+# go-licenses and cyclonedx-gomod, pinned by a module of their own.
+$(BIN)/.scripts-tools: scripts/tools/go.mod scripts/tools/go.sum
+	cd scripts/tools && go install tool
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json clients/ts/package.json
@@ -94,7 +104,7 @@ breaking: third-party $(BIN)/.buf-$(BUF_VERSION)
 	else echo "buf breaking: nothing to compare with yet"; fi
 
 .PHONY: test
-test: lint check-generated test-go test-ts test-fuzz ## Run everything that CI runs (it sets itself up)
+test: lint check-generated test-go test-ts test-fuzz test-scripts licences vulnerabilities ## Run everything that CI runs (it sets itself up)
 
 .PHONY: test-go
 test-go: ## Go tests with the race detector, on a real Postgres
@@ -120,6 +130,29 @@ test-fuzz: ## Run each fuzz target for $(FUZZTIME)
 	    echo "fuzz $$target in $${dir#$(CURDIR)/}"; \
 	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$dir; \
 	  done; done
+
+# A database that does not answer is reported, and fails only with VULN_OFFLINE=fail.
+.PHONY: vulnerabilities
+vulnerabilities: $(BIN)/.govulncheck-$(GOVULNCHECK_VERSION) ## Fail on known vulnerabilities in what ships
+	node scripts/vulnerabilities.mjs ./...
+
+.PHONY: licences
+licences: $(BIN)/.scripts-tools ## List what ships with its licence; fail on one not allowed
+	node scripts/licences.mjs
+
+.PHONY: test-scripts
+test-scripts: $(BIN)/.govulncheck-$(GOVULNCHECK_VERSION) ## Tests of the two checks above
+	node --test scripts/*.test.mjs
+
+# npm wants a version of the root, so it works on a copy that has one. What
+# is for development only carries the property cdx:npm:package:development.
+.PHONY: sbom
+sbom: $(BIN)/.scripts-tools ## Write CycloneDX bills of materials into .tmp/sbom
+	rm -rf .tmp/sbom && mkdir -p .tmp/sbom/npm/clients/ts
+	cyclonedx-gomod app -json -std -main cmd/verigate -output .tmp/sbom/verigate.cdx.json .
+	cp package.json package-lock.json .tmp/sbom/npm/ && cp clients/ts/package.json .tmp/sbom/npm/clients/ts/
+	cd .tmp/sbom/npm && npm pkg set version=0.0.0 && npm sbom --sbom-format cyclonedx --package-lock-only > ../npm.cdx.json
+	@rm -r .tmp/sbom/npm && ls .tmp/sbom
 
 .PHONY: clean
 clean: ## Remove what can be rebuilt
