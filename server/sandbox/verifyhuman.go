@@ -128,6 +128,8 @@ func (v *VerifyHuman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
+	// An app may open the page in a window of its own, and wants to hear from it.
+	h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
 	h.Set("Cache-Control", "no-store")
 	v.mux.ServeHTTP(w, r)
 }
