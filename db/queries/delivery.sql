@@ -5,25 +5,40 @@ ON CONFLICT (connection, dedupe_key) DO NOTHING;
 
 -- name: DeliveryInsert :exec
 INSERT INTO delivery (
-    id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event,
+    id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
     event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
 ) VALUES (
-    @id, @project, @environment, @connection, @receive_time, @headers, @body, @dedupe_key, @provider_event,
+    @id, @project, @environment, @connection, @receive_time, @headers, @body, @key_id, @purge_time, @dedupe_key, @provider_event,
     @event, @product, @keys, @refs, @named_id, @reason_codes, @provider_time, @effect, @verification_id, @apply_time
 );
 
+-- name: DeliveryGet :one
+SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;
+
 -- name: DeliveryLockIfParked :one
-SELECT * FROM delivery WHERE id = @id AND effect = 'unmatched' FOR UPDATE SKIP LOCKED;
+-- Without headers and body: what waits is applied by what was read in it.
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    event, product, keys, refs, named_id, reason_codes, provider_time
+FROM delivery
+WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched'
+FOR UPDATE SKIP LOCKED;
 
 -- name: DeliverySettleIfParked :execrows
 UPDATE delivery SET effect = @effect, verification_id = @verification_id, apply_time = @apply_time
-WHERE id = @id AND effect = 'unmatched';
+WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched';
+
+-- name: DeliverySettleEmptyIfParked :execrows
+UPDATE delivery SET effect = @effect, verification_id = @verification_id, apply_time = @apply_time,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, @apply_time)
+WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched';
 
 -- name: DeliveryParkedFor :many
 -- What may have been waiting for one verification: its refs, its id, or its
 -- person's return.
 SELECT d.id FROM delivery d
-WHERE d.effect = 'unmatched' AND d.connection = @connection
+WHERE d.project = @project AND d.environment = @environment
+  AND d.effect = 'unmatched' AND d.connection = @connection
   AND d.product IN (@product, '') AND d.receive_time >= @create_time
   AND ((d.receive_time >= @window_from AND d.receive_time <= @window_until)
     OR d.named_id = @named_id
@@ -38,12 +53,13 @@ LIMIT 100;
 
 -- name: DeliveryParkedRecently :many
 -- Parked deliveries near which somebody returned, or whose ref was claimed.
-SELECT d.id FROM delivery d
+SELECT d.id, d.project, d.environment FROM delivery d
 WHERE d.effect = 'unmatched' AND d.receive_time >= @since
   AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
-               WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
+               WHERE v.project = d.project AND v.environment = d.environment
+                 AND v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
                  AND greatest(v.grace_until, v.page_until) > d.receive_time
                  AND v.return_time >= d.receive_time - interval '10 minutes'
                  AND v.return_time <= d.receive_time + interval '10 minutes'))
@@ -52,7 +68,7 @@ LIMIT @row_limit;
 
 -- name: DeliveryParkedAndBound :many
 -- Parked deliveries, however old, whose ref was bound since.
-SELECT d.id FROM provider_ref r
+SELECT d.id, d.project, d.environment FROM provider_ref r
 JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
 WHERE r.create_time >= @since
 ORDER BY d.receive_time
@@ -63,7 +79,8 @@ LIMIT @row_limit;
 -- with the same ref tells of the same run.
 SELECT EXISTS (
     SELECT 1 FROM delivery
-    WHERE effect = 'unmatched' AND connection = @connection AND product = @product AND id <> @id
+    WHERE project = @project AND environment = @environment
+      AND effect = 'unmatched' AND connection = @connection AND product = @product AND id <> @id
       AND keys = '{}' AND named_id = '' AND NOT (refs && @refs::text[])
       AND receive_time >= @window_from AND receive_time <= @window_until
 ) AS twin;
@@ -71,10 +88,55 @@ SELECT EXISTS (
 -- name: DeliveryFirstOfRun :one
 -- When the first waiting delivery arrived that tells of the same run.
 SELECT receive_time FROM delivery
-WHERE effect = 'unmatched' AND connection = @connection AND product = @product
+WHERE project = @project AND environment = @environment
+  AND effect = 'unmatched' AND connection = @connection AND product = @product
   AND refs && @refs::text[] AND receive_time < @at
 ORDER BY receive_time
 LIMIT 1;
 
--- name: DeliveryGet :one
-SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;
+-- name: DeliveryEraseApplied :execrows
+-- What was settled on an erased verification.
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, @erase_time)
+WHERE project = @project AND environment = @environment AND verification_id = @verification_id
+  AND (purge_time IS NULL OR keys <> '{}' OR refs <> '{}' OR named_id <> '');
+
+-- name: DeliveryEraseParked :execrows
+-- What waits and names an erased verification, by its id or by a ref.
+UPDATE delivery SET effect = 'stale', verification_id = @verification_id, apply_time = @erase_time,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, @erase_time)
+WHERE project = @project AND environment = @environment AND effect = 'unmatched' AND connection = @connection
+  AND (lower(named_id) = @named_id::text OR keys && @refs::text[] OR refs && @refs::text[]);
+
+-- name: DeliveryPurge :execrows
+-- The ids are an array, so that the plan never reads the whole table.
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', purge_time = now()
+WHERE id = ANY (ARRAY(
+    SELECT d.id FROM delivery d
+    WHERE d.purge_time IS NULL AND d.receive_time < @before
+    ORDER BY d.receive_time
+    LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED));
+
+-- name: DeliveryWalk :many
+-- All deliveries in the order of their ids, and what each is sealed under: a
+-- statement's price is its limit, however few there are to seal anew.
+SELECT id, project, environment, key_id, (purge_time IS NULL)::bool AS kept FROM delivery
+WHERE id > @after
+ORDER BY id
+LIMIT @row_limit;
+
+-- name: DeliveryResealIfUnder :execrows
+-- The guard is in the WHERE clause: whoever purged, erased or resealed it
+-- meanwhile wins.
+UPDATE delivery SET headers = @headers, body = @body, key_id = @key_id
+WHERE id = @id AND project = @project AND environment = @environment
+  AND key_id = @old_key_id AND purge_time IS NULL;
+
+-- name: DeliveryCountByKey :many
+SELECT key_id, count(*) AS deliveries FROM delivery WHERE purge_time IS NULL GROUP BY key_id ORDER BY key_id;
+
+-- name: TransactionAllowTime :exec
+-- Lets the statements of this transaction take longer than a request's may.
+SELECT set_config('statement_timeout', @milliseconds::text, true);

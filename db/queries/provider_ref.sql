@@ -2,9 +2,27 @@
 SELECT * FROM provider_ref WHERE connection = @connection AND ref = ANY (@refs::text[]);
 
 -- name: ProviderRefInsert :execrows
--- The first binding of a ref stays.
+-- The first binding of a ref stays, also when it was erased since.
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
-VALUES (@connection, @ref, @verification_id, @match, @create_time)
+SELECT @connection::text, @ref::text, @verification_id::uuid, @match::text, @create_time::timestamptz
+WHERE NOT EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = @connection::text AND r.ref = @erased_ref::text)
+ON CONFLICT (connection, ref) DO NOTHING;
+
+-- name: ProviderRefListOfVerification :many
+SELECT * FROM provider_ref WHERE verification_id = @verification_id ORDER BY connection, ref;
+
+-- name: ProviderRefErase :exec
+-- Puts erased forms in the place of refs; the two lists go together. An erased
+-- form that is there already stays.
+WITH erased AS (
+    DELETE FROM provider_ref d
+    WHERE d.verification_id = @verification_id AND d.connection = @connection AND d.ref = ANY (@refs::text[])
+    RETURNING d.*
+)
+INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
+SELECT e.connection, f.erased_ref, e.verification_id, e.match, e.create_time
+FROM erased e
+JOIN (SELECT unnest(@refs::text[]) AS ref, unnest(@erased_refs::text[]) AS erased_ref) f ON f.ref = e.ref
 ON CONFLICT (connection, ref) DO NOTHING;
 
 -- name: ReturnHintInsert :exec
@@ -16,3 +34,20 @@ ON CONFLICT DO NOTHING;
 SELECT DISTINCT verification_id FROM return_hint
 WHERE connection = @connection AND ref = ANY (@refs::text[])
 LIMIT 2;
+
+-- name: ReturnHintListOfVerification :many
+SELECT * FROM return_hint WHERE verification_id = @verification_id ORDER BY connection, ref;
+
+-- name: ReturnHintErase :exec
+-- A claim outlives its erasure: without it, a false claim on the same ref would
+-- be the only one, and be believed.
+WITH erased AS (
+    DELETE FROM return_hint d
+    WHERE d.verification_id = @verification_id AND d.connection = @connection AND d.ref = ANY (@refs::text[])
+    RETURNING d.*
+)
+INSERT INTO return_hint (connection, ref, verification_id, create_time)
+SELECT e.connection, f.erased_ref, e.verification_id, e.create_time
+FROM erased e
+JOIN (SELECT unnest(@refs::text[]) AS ref, unnest(@erased_refs::text[]) AS erased_ref) f ON f.ref = e.ref
+ON CONFLICT DO NOTHING;

@@ -8,7 +8,14 @@ INSERT INTO transition (
 );
 
 -- name: TransitionList :many
-SELECT * FROM transition WHERE verification_id = @verification_id ORDER BY version;
+SELECT * FROM transition
+WHERE verification_id = @verification_id AND project = @project AND environment = @environment
+ORDER BY version;
+
+-- name: TransitionErase :exec
+-- The one column that holds anybody's own words.
+UPDATE transition SET reason = ''
+WHERE verification_id = @verification_id AND project = @project AND environment = @environment AND reason <> '';
 
 -- name: TransitionSnapshot :one
 -- Where the log ends now: every transaction is either visible in this snapshot

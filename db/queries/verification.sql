@@ -16,11 +16,21 @@ WHERE id = @id AND project = @project AND environment = @environment;
 -- name: VerificationGetByReference :one
 SELECT * FROM verification
 WHERE project = @project AND environment = @environment AND reference = @reference AND reference <> ''
+  AND (@subject::text = '' OR subject = @subject::text)
 ORDER BY id DESC
 LIMIT 1;
 
 -- name: VerificationLock :one
-SELECT * FROM verification WHERE id = @id FOR UPDATE;
+SELECT * FROM verification
+WHERE id = @id AND project = @project AND environment = @environment
+FOR UPDATE;
+
+-- name: VerificationLockSubject :many
+SELECT * FROM verification
+WHERE project = @project AND environment = @environment AND subject = @subject
+ORDER BY id
+LIMIT @row_limit
+FOR UPDATE;
 
 -- name: VerificationLockByNonce :one
 SELECT * FROM verification WHERE nonce_hash = @nonce_hash FOR UPDATE;
@@ -33,7 +43,34 @@ UPDATE verification SET
     update_time = @update_time, expire_time = @expire_time, grace_until = @grace_until,
     page_until = @page_until,
     return_time = @return_time, bind_time = @bind_time, final_time = @final_time
-WHERE id = @id AND version = @old_version;
+WHERE id = @id AND project = @project AND environment = @environment AND version = @old_version;
+
+-- name: VerificationErase :execrows
+UPDATE verification SET
+    subject = @subject, reference = @reference, metadata = @metadata,
+    hosted_url = @hosted_url, redirect_url = @redirect_url, failure_redirect_url = @failure_redirect_url,
+    callback_url = @callback_url, events_callback_url = @events_callback_url, erase_time = @erase_time
+WHERE id = @id AND project = @project AND environment = @environment AND version = @version;
+
+-- name: VerificationCountOpen :one
+SELECT count(*) FROM (
+    SELECT 1 FROM verification
+    WHERE project = @project AND environment = @environment AND flow = @flow
+      AND state IN ('created', 'pending', 'processing', 'in_review')
+    LIMIT @row_limit
+) counted;
+
+-- name: VerificationCountOpenOfSubject :one
+SELECT count(*) FROM (
+    SELECT 1 FROM verification
+    WHERE project = @project AND environment = @environment AND flow = @flow AND subject = @subject
+      AND state IN ('created', 'pending', 'processing', 'in_review')
+    LIMIT @row_limit
+) counted;
+
+-- name: TransactionTakeTurn :exec
+-- Holds the name until the transaction ends; others that take it wait.
+SELECT pg_advisory_xact_lock(hashtextextended(@name::text, 0));
 
 -- name: VerificationList :many
 SELECT * FROM verification
@@ -58,13 +95,13 @@ ORDER BY id DESC
 LIMIT @row_limit;
 
 -- name: VerificationOverdue :many
-SELECT id FROM verification
+SELECT id, project, environment FROM verification
 WHERE state IN ('created', 'pending', 'processing', 'in_review') AND expire_time <= @now
 ORDER BY expire_time
 LIMIT @row_limit;
 
 -- name: VerificationUnstarted :many
-SELECT id FROM verification
+SELECT id, project, environment FROM verification
 WHERE state = 'created' AND create_time < @before
 ORDER BY create_time
 LIMIT @row_limit;
@@ -88,7 +125,8 @@ SELECT c.id, c.create_time, c.return_time, bool_or(c.is_returned)::bool AS retur
 FROM (
     (SELECT v.id, v.create_time, v.return_time, true AS is_returned
      FROM verification v
-     WHERE v.connection = @connection AND v.product = @product
+     WHERE v.project = @project AND v.environment = @environment
+       AND v.connection = @connection AND v.product = @product
        AND v.return_time >= @window_from AND v.return_time <= @window_until
        AND greatest(v.grace_until, v.page_until) > @at
        AND (v.bind_time IS NULL OR v.bind_time >= @at)
@@ -98,7 +136,8 @@ FROM (
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
-     WHERE v.connection = @connection AND v.product = @product
+     WHERE v.project = @project AND v.environment = @environment
+       AND v.connection = @connection AND v.product = @product
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
        AND greatest(v.grace_until, v.page_until) > @at
        AND (v.state <> 'canceled' OR v.page_until > @at OR v.final_time >= @at)
@@ -106,7 +145,8 @@ FROM (
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
-     WHERE v.connection = @connection AND v.product = @product
+     WHERE v.project = @project AND v.environment = @environment
+       AND v.connection = @connection AND v.product = @product
        AND v.state IN ('approved', 'declined', 'failed')
        AND v.final_time >= @at AND greatest(v.grace_until, v.page_until) > @at
      ORDER BY v.final_time LIMIT 2)

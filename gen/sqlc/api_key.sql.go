@@ -11,7 +11,7 @@ import (
 )
 
 const aPIKeyGet = `-- name: APIKeyGet :one
-SELECT id, project, environment, name, secret_hash, create_time, revoke_time FROM api_key WHERE id = $1
+SELECT id, project, environment, name, secret_hash, create_time, revoke_time, scopes, expire_time, last_use_time, successor_id FROM api_key WHERE id = $1
 `
 
 func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id string) (ApiKey, error) {
@@ -25,13 +25,17 @@ func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id string) (ApiKey, er
 		&i.SecretHash,
 		&i.CreateTime,
 		&i.RevokeTime,
+		&i.Scopes,
+		&i.ExpireTime,
+		&i.LastUseTime,
+		&i.SuccessorID,
 	)
 	return i, err
 }
 
 const aPIKeyInsert = `-- name: APIKeyInsert :exec
-INSERT INTO api_key (id, project, environment, name, secret_hash, create_time)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO api_key (id, project, environment, name, scopes, secret_hash, create_time, expire_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type APIKeyInsertParams struct {
@@ -39,8 +43,10 @@ type APIKeyInsertParams struct {
 	Project     string
 	Environment string
 	Name        string
+	Scopes      []string
 	SecretHash  []byte
 	CreateTime  time.Time
+	ExpireTime  *time.Time
 }
 
 func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertParams) error {
@@ -49,18 +55,27 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 		arg.Project,
 		arg.Environment,
 		arg.Name,
+		arg.Scopes,
 		arg.SecretHash,
 		arg.CreateTime,
+		arg.ExpireTime,
 	)
 	return err
 }
 
 const aPIKeyList = `-- name: APIKeyList :many
-SELECT id, project, environment, name, secret_hash, create_time, revoke_time FROM api_key ORDER BY create_time, id
+SELECT id, project, environment, name, secret_hash, create_time, revoke_time, scopes, expire_time, last_use_time, successor_id FROM api_key
+WHERE project = $1 AND environment = $2
+ORDER BY create_time, id
 `
 
-func (q *Queries) APIKeyList(ctx context.Context, db DBTX) ([]ApiKey, error) {
-	rows, err := db.Query(ctx, aPIKeyList)
+type APIKeyListParams struct {
+	Project     string
+	Environment string
+}
+
+func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams) ([]ApiKey, error) {
+	rows, err := db.Query(ctx, aPIKeyList, arg.Project, arg.Environment)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +91,10 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX) ([]ApiKey, error) {
 			&i.SecretHash,
 			&i.CreateTime,
 			&i.RevokeTime,
+			&i.Scopes,
+			&i.ExpireTime,
+			&i.LastUseTime,
+			&i.SuccessorID,
 		); err != nil {
 			return nil, err
 		}
@@ -87,19 +106,82 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX) ([]ApiKey, error) {
 	return items, nil
 }
 
-const aPIKeyRevokeIfActive = `-- name: APIKeyRevokeIfActive :execrows
-UPDATE api_key SET revoke_time = $1 WHERE id = $2 AND revoke_time IS NULL
+const aPIKeyLock = `-- name: APIKeyLock :one
+SELECT id, project, environment, name, secret_hash, create_time, revoke_time, scopes, expire_time, last_use_time, successor_id FROM api_key
+WHERE id = $1 AND project = $2 AND environment = $3
+FOR UPDATE
 `
 
-type APIKeyRevokeIfActiveParams struct {
-	RevokeTime *time.Time
-	ID         string
+type APIKeyLockParams struct {
+	ID          string
+	Project     string
+	Environment string
 }
 
-func (q *Queries) APIKeyRevokeIfActive(ctx context.Context, db DBTX, arg APIKeyRevokeIfActiveParams) (int64, error) {
-	result, err := db.Exec(ctx, aPIKeyRevokeIfActive, arg.RevokeTime, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) APIKeyLock(ctx context.Context, db DBTX, arg APIKeyLockParams) (ApiKey, error) {
+	row := db.QueryRow(ctx, aPIKeyLock, arg.ID, arg.Project, arg.Environment)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.Project,
+		&i.Environment,
+		&i.Name,
+		&i.SecretHash,
+		&i.CreateTime,
+		&i.RevokeTime,
+		&i.Scopes,
+		&i.ExpireTime,
+		&i.LastUseTime,
+		&i.SuccessorID,
+	)
+	return i, err
+}
+
+const aPIKeyUpdate = `-- name: APIKeyUpdate :exec
+UPDATE api_key SET expire_time = $1, revoke_time = $2, successor_id = $3
+WHERE id = $4 AND project = $5 AND environment = $6
+`
+
+type APIKeyUpdateParams struct {
+	ExpireTime  *time.Time
+	RevokeTime  *time.Time
+	SuccessorID string
+	ID          string
+	Project     string
+	Environment string
+}
+
+func (q *Queries) APIKeyUpdate(ctx context.Context, db DBTX, arg APIKeyUpdateParams) error {
+	_, err := db.Exec(ctx, aPIKeyUpdate,
+		arg.ExpireTime,
+		arg.RevokeTime,
+		arg.SuccessorID,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+	)
+	return err
+}
+
+const aPIKeyUse = `-- name: APIKeyUse :exec
+WITH use AS (
+    SELECT unnest($1::text[]) AS id, unnest($2::timestamptz[]) AS use_time
+), locked AS (
+    SELECT k.id FROM api_key k WHERE k.id = ANY ($1::text[]) ORDER BY k.id FOR UPDATE
+)
+UPDATE api_key SET last_use_time = greatest(api_key.last_use_time, use.use_time)
+FROM use, locked
+WHERE api_key.id = locked.id AND use.id = locked.id
+`
+
+type APIKeyUseParams struct {
+	Ids      []string
+	UseTimes []time.Time
+}
+
+// The rows are locked in one order, so that two nodes never wait for each
+// other. A use that somebody else wrote already is newer or the same.
+func (q *Queries) APIKeyUse(ctx context.Context, db DBTX, arg APIKeyUseParams) error {
+	_, err := db.Exec(ctx, aPIKeyUse, arg.Ids, arg.UseTimes)
+	return err
 }

@@ -12,24 +12,121 @@ import (
 	"github.com/google/uuid"
 )
 
+const deliveryCountByKey = `-- name: DeliveryCountByKey :many
+SELECT key_id, count(*) AS deliveries FROM delivery WHERE purge_time IS NULL GROUP BY key_id ORDER BY key_id
+`
+
+type DeliveryCountByKeyRow struct {
+	KeyID      string
+	Deliveries int64
+}
+
+func (q *Queries) DeliveryCountByKey(ctx context.Context, db DBTX) ([]DeliveryCountByKeyRow, error) {
+	rows, err := db.Query(ctx, deliveryCountByKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryCountByKeyRow
+	for rows.Next() {
+		var i DeliveryCountByKeyRow
+		if err := rows.Scan(&i.KeyID, &i.Deliveries); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deliveryEraseApplied = `-- name: DeliveryEraseApplied :execrows
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, $1)
+WHERE project = $2 AND environment = $3 AND verification_id = $4
+  AND (purge_time IS NULL OR keys <> '{}' OR refs <> '{}' OR named_id <> '')
+`
+
+type DeliveryEraseAppliedParams struct {
+	EraseTime      *time.Time
+	Project        string
+	Environment    string
+	VerificationID uuid.NullUUID
+}
+
+// What was settled on an erased verification.
+func (q *Queries) DeliveryEraseApplied(ctx context.Context, db DBTX, arg DeliveryEraseAppliedParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryEraseApplied,
+		arg.EraseTime,
+		arg.Project,
+		arg.Environment,
+		arg.VerificationID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deliveryEraseParked = `-- name: DeliveryEraseParked :execrows
+UPDATE delivery SET effect = 'stale', verification_id = $1, apply_time = $2,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, $2)
+WHERE project = $3 AND environment = $4 AND effect = 'unmatched' AND connection = $5
+  AND (lower(named_id) = $6::text OR keys && $7::text[] OR refs && $7::text[])
+`
+
+type DeliveryEraseParkedParams struct {
+	VerificationID uuid.NullUUID
+	EraseTime      *time.Time
+	Project        string
+	Environment    string
+	Connection     string
+	NamedID        string
+	Refs           []string
+}
+
+// What waits and names an erased verification, by its id or by a ref.
+func (q *Queries) DeliveryEraseParked(ctx context.Context, db DBTX, arg DeliveryEraseParkedParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryEraseParked,
+		arg.VerificationID,
+		arg.EraseTime,
+		arg.Project,
+		arg.Environment,
+		arg.Connection,
+		arg.NamedID,
+		arg.Refs,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliveryFirstOfRun = `-- name: DeliveryFirstOfRun :one
 SELECT receive_time FROM delivery
-WHERE effect = 'unmatched' AND connection = $1 AND product = $2
-  AND refs && $3::text[] AND receive_time < $4
+WHERE project = $1 AND environment = $2
+  AND effect = 'unmatched' AND connection = $3 AND product = $4
+  AND refs && $5::text[] AND receive_time < $6
 ORDER BY receive_time
 LIMIT 1
 `
 
 type DeliveryFirstOfRunParams struct {
-	Connection string
-	Product    string
-	Refs       []string
-	At         time.Time
+	Project     string
+	Environment string
+	Connection  string
+	Product     string
+	Refs        []string
+	At          time.Time
 }
 
 // When the first waiting delivery arrived that tells of the same run.
 func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryFirstOfRunParams) (time.Time, error) {
 	row := db.QueryRow(ctx, deliveryFirstOfRun,
+		arg.Project,
+		arg.Environment,
 		arg.Connection,
 		arg.Product,
 		arg.Refs,
@@ -41,7 +138,7 @@ func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryF
 }
 
 const deliveryGet = `-- name: DeliveryGet :one
-SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time FROM delivery WHERE id = $1 AND project = $2 AND environment = $3
+SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time, key_id, purge_time FROM delivery WHERE id = $1 AND project = $2 AND environment = $3
 `
 
 type DeliveryGetParams struct {
@@ -73,6 +170,8 @@ func (q *Queries) DeliveryGet(ctx context.Context, db DBTX, arg DeliveryGetParam
 		&i.Effect,
 		&i.VerificationID,
 		&i.ApplyTime,
+		&i.KeyID,
+		&i.PurgeTime,
 	)
 	return i, err
 }
@@ -80,13 +179,16 @@ func (q *Queries) DeliveryGet(ctx context.Context, db DBTX, arg DeliveryGetParam
 const deliveryHasParkedTwin = `-- name: DeliveryHasParkedTwin :one
 SELECT EXISTS (
     SELECT 1 FROM delivery
-    WHERE effect = 'unmatched' AND connection = $1 AND product = $2 AND id <> $3
-      AND keys = '{}' AND named_id = '' AND NOT (refs && $4::text[])
-      AND receive_time >= $5 AND receive_time <= $6
+    WHERE project = $1 AND environment = $2
+      AND effect = 'unmatched' AND connection = $3 AND product = $4 AND id <> $5
+      AND keys = '{}' AND named_id = '' AND NOT (refs && $6::text[])
+      AND receive_time >= $7 AND receive_time <= $8
 ) AS twin
 `
 
 type DeliveryHasParkedTwinParams struct {
+	Project     string
+	Environment string
 	Connection  string
 	Product     string
 	ID          uuid.UUID
@@ -99,6 +201,8 @@ type DeliveryHasParkedTwinParams struct {
 // with the same ref tells of the same run.
 func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg DeliveryHasParkedTwinParams) (bool, error) {
 	row := db.QueryRow(ctx, deliveryHasParkedTwin,
+		arg.Project,
+		arg.Environment,
 		arg.Connection,
 		arg.Product,
 		arg.ID,
@@ -113,11 +217,11 @@ func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg Delive
 
 const deliveryInsert = `-- name: DeliveryInsert :exec
 INSERT INTO delivery (
-    id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event,
+    id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
     event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
 )
 `
 
@@ -129,6 +233,8 @@ type DeliveryInsertParams struct {
 	ReceiveTime    time.Time
 	Headers        []byte
 	Body           []byte
+	KeyID          string
+	PurgeTime      *time.Time
 	DedupeKey      string
 	ProviderEvent  string
 	Event          string
@@ -152,6 +258,8 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 		arg.ReceiveTime,
 		arg.Headers,
 		arg.Body,
+		arg.KeyID,
+		arg.PurgeTime,
 		arg.DedupeKey,
 		arg.ProviderEvent,
 		arg.Event,
@@ -169,20 +277,46 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 }
 
 const deliveryLockIfParked = `-- name: DeliveryLockIfParked :one
-SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time FROM delivery WHERE id = $1 AND effect = 'unmatched' FOR UPDATE SKIP LOCKED
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    event, product, keys, refs, named_id, reason_codes, provider_time
+FROM delivery
+WHERE id = $1 AND project = $2 AND environment = $3 AND effect = 'unmatched'
+FOR UPDATE SKIP LOCKED
 `
 
-func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, id uuid.UUID) (Delivery, error) {
-	row := db.QueryRow(ctx, deliveryLockIfParked, id)
-	var i Delivery
+type DeliveryLockIfParkedParams struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+type DeliveryLockIfParkedRow struct {
+	ID            uuid.UUID
+	Project       string
+	Environment   string
+	Connection    string
+	ReceiveTime   time.Time
+	DedupeKey     string
+	ProviderEvent string
+	Event         string
+	Product       string
+	Keys          []string
+	Refs          []string
+	NamedID       string
+	ReasonCodes   []string
+	ProviderTime  *time.Time
+}
+
+// Without headers and body: what waits is applied by what was read in it.
+func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, arg DeliveryLockIfParkedParams) (DeliveryLockIfParkedRow, error) {
+	row := db.QueryRow(ctx, deliveryLockIfParked, arg.ID, arg.Project, arg.Environment)
+	var i DeliveryLockIfParkedRow
 	err := row.Scan(
 		&i.ID,
 		&i.Project,
 		&i.Environment,
 		&i.Connection,
 		&i.ReceiveTime,
-		&i.Headers,
-		&i.Body,
 		&i.DedupeKey,
 		&i.ProviderEvent,
 		&i.Event,
@@ -192,15 +326,12 @@ func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, id uuid.UUI
 		&i.NamedID,
 		&i.ReasonCodes,
 		&i.ProviderTime,
-		&i.Effect,
-		&i.VerificationID,
-		&i.ApplyTime,
 	)
 	return i, err
 }
 
 const deliveryParkedAndBound = `-- name: DeliveryParkedAndBound :many
-SELECT d.id FROM provider_ref r
+SELECT d.id, d.project, d.environment FROM provider_ref r
 JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
 WHERE r.create_time >= $1
 ORDER BY d.receive_time
@@ -212,20 +343,26 @@ type DeliveryParkedAndBoundParams struct {
 	RowLimit int32
 }
 
+type DeliveryParkedAndBoundRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
 // Parked deliveries, however old, whose ref was bound since.
-func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg DeliveryParkedAndBoundParams) ([]uuid.UUID, error) {
+func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg DeliveryParkedAndBoundParams) ([]DeliveryParkedAndBoundRow, error) {
 	rows, err := db.Query(ctx, deliveryParkedAndBound, arg.Since, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []DeliveryParkedAndBoundRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i DeliveryParkedAndBoundRow
+		if err := rows.Scan(&i.ID, &i.Project, &i.Environment); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -235,21 +372,24 @@ func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg Deliv
 
 const deliveryParkedFor = `-- name: DeliveryParkedFor :many
 SELECT d.id FROM delivery d
-WHERE d.effect = 'unmatched' AND d.connection = $1
-  AND d.product IN ($2, '') AND d.receive_time >= $3
-  AND ((d.receive_time >= $4 AND d.receive_time <= $5)
-    OR d.named_id = $6
+WHERE d.project = $1 AND d.environment = $2
+  AND d.effect = 'unmatched' AND d.connection = $3
+  AND d.product IN ($4, '') AND d.receive_time >= $5
+  AND ((d.receive_time >= $6 AND d.receive_time <= $7)
+    OR d.named_id = $8
     OR EXISTS (SELECT 1 FROM provider_ref r
-               WHERE r.verification_id = $7 AND r.connection = d.connection
+               WHERE r.verification_id = $9 AND r.connection = d.connection
                  AND (r.ref = ANY (d.keys) OR r.ref = ANY (d.refs)))
     OR EXISTS (SELECT 1 FROM return_hint h
-               WHERE h.verification_id = $7 AND h.connection = d.connection
+               WHERE h.verification_id = $9 AND h.connection = d.connection
                  AND h.ref = ANY (d.refs)))
 ORDER BY d.receive_time
 LIMIT 100
 `
 
 type DeliveryParkedForParams struct {
+	Project        string
+	Environment    string
 	Connection     string
 	Product        string
 	CreateTime     time.Time
@@ -263,6 +403,8 @@ type DeliveryParkedForParams struct {
 // person's return.
 func (q *Queries) DeliveryParkedFor(ctx context.Context, db DBTX, arg DeliveryParkedForParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, deliveryParkedFor,
+		arg.Project,
+		arg.Environment,
 		arg.Connection,
 		arg.Product,
 		arg.CreateTime,
@@ -290,12 +432,13 @@ func (q *Queries) DeliveryParkedFor(ctx context.Context, db DBTX, arg DeliveryPa
 }
 
 const deliveryParkedRecently = `-- name: DeliveryParkedRecently :many
-SELECT d.id FROM delivery d
+SELECT d.id, d.project, d.environment FROM delivery d
 WHERE d.effect = 'unmatched' AND d.receive_time >= $1
   AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
-               WHERE v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
+               WHERE v.project = d.project AND v.environment = d.environment
+                 AND v.connection = d.connection AND v.product = d.product AND v.bind_time IS NULL
                  AND greatest(v.grace_until, v.page_until) > d.receive_time
                  AND v.return_time >= d.receive_time - interval '10 minutes'
                  AND v.return_time <= d.receive_time + interval '10 minutes'))
@@ -308,20 +451,26 @@ type DeliveryParkedRecentlyParams struct {
 	RowLimit int32
 }
 
+type DeliveryParkedRecentlyRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
 // Parked deliveries near which somebody returned, or whose ref was claimed.
-func (q *Queries) DeliveryParkedRecently(ctx context.Context, db DBTX, arg DeliveryParkedRecentlyParams) ([]uuid.UUID, error) {
+func (q *Queries) DeliveryParkedRecently(ctx context.Context, db DBTX, arg DeliveryParkedRecentlyParams) ([]DeliveryParkedRecentlyRow, error) {
 	rows, err := db.Query(ctx, deliveryParkedRecently, arg.Since, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []DeliveryParkedRecentlyRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i DeliveryParkedRecentlyRow
+		if err := rows.Scan(&i.ID, &i.Project, &i.Environment); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -329,9 +478,98 @@ func (q *Queries) DeliveryParkedRecently(ctx context.Context, db DBTX, arg Deliv
 	return items, nil
 }
 
+const deliveryPurge = `-- name: DeliveryPurge :execrows
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', purge_time = now()
+WHERE id = ANY (ARRAY(
+    SELECT d.id FROM delivery d
+    WHERE d.purge_time IS NULL AND d.receive_time < $1
+    ORDER BY d.receive_time
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED))
+`
+
+type DeliveryPurgeParams struct {
+	Before   time.Time
+	RowLimit int32
+}
+
+// The ids are an array, so that the plan never reads the whole table.
+func (q *Queries) DeliveryPurge(ctx context.Context, db DBTX, arg DeliveryPurgeParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryPurge, arg.Before, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deliveryResealIfUnder = `-- name: DeliveryResealIfUnder :execrows
+UPDATE delivery SET headers = $1, body = $2, key_id = $3
+WHERE id = $4 AND project = $5 AND environment = $6
+  AND key_id = $7 AND purge_time IS NULL
+`
+
+type DeliveryResealIfUnderParams struct {
+	Headers     []byte
+	Body        []byte
+	KeyID       string
+	ID          uuid.UUID
+	Project     string
+	Environment string
+	OldKeyID    string
+}
+
+// The guard is in the WHERE clause: whoever purged, erased or resealed it
+// meanwhile wins.
+func (q *Queries) DeliveryResealIfUnder(ctx context.Context, db DBTX, arg DeliveryResealIfUnderParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryResealIfUnder,
+		arg.Headers,
+		arg.Body,
+		arg.KeyID,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+		arg.OldKeyID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deliverySettleEmptyIfParked = `-- name: DeliverySettleEmptyIfParked :execrows
+UPDATE delivery SET effect = $1, verification_id = $2, apply_time = $3,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, $3)
+WHERE id = $4 AND project = $5 AND environment = $6 AND effect = 'unmatched'
+`
+
+type DeliverySettleEmptyIfParkedParams struct {
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+}
+
+func (q *Queries) DeliverySettleEmptyIfParked(ctx context.Context, db DBTX, arg DeliverySettleEmptyIfParkedParams) (int64, error) {
+	result, err := db.Exec(ctx, deliverySettleEmptyIfParked,
+		arg.Effect,
+		arg.VerificationID,
+		arg.ApplyTime,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliverySettleIfParked = `-- name: DeliverySettleIfParked :execrows
 UPDATE delivery SET effect = $1, verification_id = $2, apply_time = $3
-WHERE id = $4 AND effect = 'unmatched'
+WHERE id = $4 AND project = $5 AND environment = $6 AND effect = 'unmatched'
 `
 
 type DeliverySettleIfParkedParams struct {
@@ -339,6 +577,8 @@ type DeliverySettleIfParkedParams struct {
 	VerificationID uuid.NullUUID
 	ApplyTime      *time.Time
 	ID             uuid.UUID
+	Project        string
+	Environment    string
 }
 
 func (q *Queries) DeliverySettleIfParked(ctx context.Context, db DBTX, arg DeliverySettleIfParkedParams) (int64, error) {
@@ -347,11 +587,61 @@ func (q *Queries) DeliverySettleIfParked(ctx context.Context, db DBTX, arg Deliv
 		arg.VerificationID,
 		arg.ApplyTime,
 		arg.ID,
+		arg.Project,
+		arg.Environment,
 	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const deliveryWalk = `-- name: DeliveryWalk :many
+SELECT id, project, environment, key_id, (purge_time IS NULL)::bool AS kept FROM delivery
+WHERE id > $1
+ORDER BY id
+LIMIT $2
+`
+
+type DeliveryWalkParams struct {
+	After    uuid.UUID
+	RowLimit int32
+}
+
+type DeliveryWalkRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+	KeyID       string
+	Kept        bool
+}
+
+// All deliveries in the order of their ids, and what each is sealed under: a
+// statement's price is its limit, however few there are to seal anew.
+func (q *Queries) DeliveryWalk(ctx context.Context, db DBTX, arg DeliveryWalkParams) ([]DeliveryWalkRow, error) {
+	rows, err := db.Query(ctx, deliveryWalk, arg.After, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryWalkRow
+	for rows.Next() {
+		var i DeliveryWalkRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.KeyID,
+			&i.Kept,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const seenInsert = `-- name: SeenInsert :execrows
@@ -378,4 +668,14 @@ func (q *Queries) SeenInsert(ctx context.Context, db DBTX, arg SeenInsertParams)
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const transactionAllowTime = `-- name: TransactionAllowTime :exec
+SELECT set_config('statement_timeout', $1::text, true)
+`
+
+// Lets the statements of this transaction take longer than a request's may.
+func (q *Queries) TransactionAllowTime(ctx context.Context, db DBTX, milliseconds string) error {
+	_, err := db.Exec(ctx, transactionAllowTime, milliseconds)
+	return err
 }

@@ -19,6 +19,23 @@ type ApiKey struct {
 	SecretHash  []byte
 	CreateTime  time.Time
 	RevokeTime  *time.Time
+	Scopes      []string
+	ExpireTime  *time.Time
+	LastUseTime *time.Time
+	SuccessorID string
+}
+
+type AuditEntry struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+	CreateTime  time.Time
+	Actor       string
+	Address     string
+	Action      string
+	Target      string
+	Details     []byte
+	RequestID   string
 }
 
 type Delivery struct {
@@ -41,6 +58,8 @@ type Delivery struct {
 	Effect         string
 	VerificationID uuid.NullUUID
 	ApplyTime      *time.Time
+	KeyID          string
+	PurgeTime      *time.Time
 }
 
 type Idempotency struct {
@@ -121,4 +140,5 @@ type Verification struct {
 	ReturnTime         *time.Time
 	BindTime           *time.Time
 	FinalTime          *time.Time
+	EraseTime          *time.Time
 }

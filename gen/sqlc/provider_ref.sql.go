@@ -12,6 +12,38 @@ import (
 	"github.com/google/uuid"
 )
 
+const providerRefErase = `-- name: ProviderRefErase :exec
+WITH erased AS (
+    DELETE FROM provider_ref d
+    WHERE d.verification_id = $3 AND d.connection = $4 AND d.ref = ANY ($1::text[])
+    RETURNING d.connection, d.ref, d.verification_id, d.match, d.create_time
+)
+INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
+SELECT e.connection, f.erased_ref, e.verification_id, e.match, e.create_time
+FROM erased e
+JOIN (SELECT unnest($1::text[]) AS ref, unnest($2::text[]) AS erased_ref) f ON f.ref = e.ref
+ON CONFLICT (connection, ref) DO NOTHING
+`
+
+type ProviderRefEraseParams struct {
+	Refs           []string
+	ErasedRefs     []string
+	VerificationID uuid.UUID
+	Connection     string
+}
+
+// Puts erased forms in the place of refs; the two lists go together. An erased
+// form that is there already stays.
+func (q *Queries) ProviderRefErase(ctx context.Context, db DBTX, arg ProviderRefEraseParams) error {
+	_, err := db.Exec(ctx, providerRefErase,
+		arg.Refs,
+		arg.ErasedRefs,
+		arg.VerificationID,
+		arg.Connection,
+	)
+	return err
+}
+
 const providerRefFind = `-- name: ProviderRefFind :many
 SELECT connection, ref, verification_id, match, create_time FROM provider_ref WHERE connection = $1 AND ref = ANY ($2::text[])
 `
@@ -49,7 +81,8 @@ func (q *Queries) ProviderRefFind(ctx context.Context, db DBTX, arg ProviderRefF
 
 const providerRefInsert = `-- name: ProviderRefInsert :execrows
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
-VALUES ($1, $2, $3, $4, $5)
+SELECT $1::text, $2::text, $3::uuid, $4::text, $5::timestamptz
+WHERE NOT EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = $1::text AND r.ref = $6::text)
 ON CONFLICT (connection, ref) DO NOTHING
 `
 
@@ -59,9 +92,10 @@ type ProviderRefInsertParams struct {
 	VerificationID uuid.UUID
 	Match          string
 	CreateTime     time.Time
+	ErasedRef      string
 }
 
-// The first binding of a ref stays.
+// The first binding of a ref stays, also when it was erased since.
 func (q *Queries) ProviderRefInsert(ctx context.Context, db DBTX, arg ProviderRefInsertParams) (int64, error) {
 	result, err := db.Exec(ctx, providerRefInsert,
 		arg.Connection,
@@ -69,11 +103,74 @@ func (q *Queries) ProviderRefInsert(ctx context.Context, db DBTX, arg ProviderRe
 		arg.VerificationID,
 		arg.Match,
 		arg.CreateTime,
+		arg.ErasedRef,
 	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const providerRefListOfVerification = `-- name: ProviderRefListOfVerification :many
+SELECT connection, ref, verification_id, match, create_time FROM provider_ref WHERE verification_id = $1 ORDER BY connection, ref
+`
+
+func (q *Queries) ProviderRefListOfVerification(ctx context.Context, db DBTX, verificationID uuid.UUID) ([]ProviderRef, error) {
+	rows, err := db.Query(ctx, providerRefListOfVerification, verificationID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProviderRef
+	for rows.Next() {
+		var i ProviderRef
+		if err := rows.Scan(
+			&i.Connection,
+			&i.Ref,
+			&i.VerificationID,
+			&i.Match,
+			&i.CreateTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const returnHintErase = `-- name: ReturnHintErase :exec
+WITH erased AS (
+    DELETE FROM return_hint d
+    WHERE d.verification_id = $3 AND d.connection = $4 AND d.ref = ANY ($1::text[])
+    RETURNING d.connection, d.ref, d.verification_id, d.create_time
+)
+INSERT INTO return_hint (connection, ref, verification_id, create_time)
+SELECT e.connection, f.erased_ref, e.verification_id, e.create_time
+FROM erased e
+JOIN (SELECT unnest($1::text[]) AS ref, unnest($2::text[]) AS erased_ref) f ON f.ref = e.ref
+ON CONFLICT DO NOTHING
+`
+
+type ReturnHintEraseParams struct {
+	Refs           []string
+	ErasedRefs     []string
+	VerificationID uuid.UUID
+	Connection     string
+}
+
+// A claim outlives its erasure: without it, a false claim on the same ref would
+// be the only one, and be believed.
+func (q *Queries) ReturnHintErase(ctx context.Context, db DBTX, arg ReturnHintEraseParams) error {
+	_, err := db.Exec(ctx, returnHintErase,
+		arg.Refs,
+		arg.ErasedRefs,
+		arg.VerificationID,
+		arg.Connection,
+	)
+	return err
 }
 
 const returnHintFind = `-- name: ReturnHintFind :many
@@ -128,4 +225,33 @@ func (q *Queries) ReturnHintInsert(ctx context.Context, db DBTX, arg ReturnHintI
 		arg.CreateTime,
 	)
 	return err
+}
+
+const returnHintListOfVerification = `-- name: ReturnHintListOfVerification :many
+SELECT connection, ref, verification_id, create_time FROM return_hint WHERE verification_id = $1 ORDER BY connection, ref
+`
+
+func (q *Queries) ReturnHintListOfVerification(ctx context.Context, db DBTX, verificationID uuid.UUID) ([]ReturnHint, error) {
+	rows, err := db.Query(ctx, returnHintListOfVerification, verificationID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReturnHint
+	for rows.Next() {
+		var i ReturnHint
+		if err := rows.Scan(
+			&i.Connection,
+			&i.Ref,
+			&i.VerificationID,
+			&i.CreateTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

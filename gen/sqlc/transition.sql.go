@@ -12,6 +12,23 @@ import (
 	"github.com/google/uuid"
 )
 
+const transitionErase = `-- name: TransitionErase :exec
+UPDATE transition SET reason = ''
+WHERE verification_id = $1 AND project = $2 AND environment = $3 AND reason <> ''
+`
+
+type TransitionEraseParams struct {
+	VerificationID uuid.UUID
+	Project        string
+	Environment    string
+}
+
+// The one column that holds anybody's own words.
+func (q *Queries) TransitionErase(ctx context.Context, db DBTX, arg TransitionEraseParams) error {
+	_, err := db.Exec(ctx, transitionErase, arg.VerificationID, arg.Project, arg.Environment)
+	return err
+}
+
 const transitionInsert = `-- name: TransitionInsert :exec
 INSERT INTO transition (
     verification_id, version, project, environment, from_state, to_state, event, source,
@@ -60,11 +77,19 @@ func (q *Queries) TransitionInsert(ctx context.Context, db DBTX, arg TransitionI
 }
 
 const transitionList = `-- name: TransitionList :many
-SELECT verification_id, version, project, environment, from_state, to_state, event, source, rung, match, reason_codes, reason, delivery_id, create_time, xid FROM transition WHERE verification_id = $1 ORDER BY version
+SELECT verification_id, version, project, environment, from_state, to_state, event, source, rung, match, reason_codes, reason, delivery_id, create_time, xid FROM transition
+WHERE verification_id = $1 AND project = $2 AND environment = $3
+ORDER BY version
 `
 
-func (q *Queries) TransitionList(ctx context.Context, db DBTX, verificationID uuid.UUID) ([]Transition, error) {
-	rows, err := db.Query(ctx, transitionList, verificationID)
+type TransitionListParams struct {
+	VerificationID uuid.UUID
+	Project        string
+	Environment    string
+}
+
+func (q *Queries) TransitionList(ctx context.Context, db DBTX, arg TransitionListParams) ([]Transition, error) {
+	rows, err := db.Query(ctx, transitionList, arg.VerificationID, arg.Project, arg.Environment)
 	if err != nil {
 		return nil, err
 	}

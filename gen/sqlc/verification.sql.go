@@ -13,32 +13,45 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const transactionTakeTurn = `-- name: TransactionTakeTurn :exec
+SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))
+`
+
+// Holds the name until the transaction ends; others that take it wait.
+func (q *Queries) TransactionTakeTurn(ctx context.Context, db DBTX, name string) error {
+	_, err := db.Exec(ctx, transactionTakeTurn, name)
+	return err
+}
+
 const verificationCandidates = `-- name: VerificationCandidates :many
 SELECT c.id, c.create_time, c.return_time, bool_or(c.is_returned)::bool AS returned
 FROM (
     (SELECT v.id, v.create_time, v.return_time, true AS is_returned
      FROM verification v
-     WHERE v.connection = $1 AND v.product = $2
-       AND v.return_time >= $3 AND v.return_time <= $4
-       AND greatest(v.grace_until, v.page_until) > $5
-       AND (v.bind_time IS NULL OR v.bind_time >= $5)
-       AND (v.final_time IS NULL OR v.final_time >= $5
-            OR v.state = 'expired' OR (v.state = 'canceled' AND v.page_until > $5))
+     WHERE v.project = $1 AND v.environment = $2
+       AND v.connection = $3 AND v.product = $4
+       AND v.return_time >= $5 AND v.return_time <= $6
+       AND greatest(v.grace_until, v.page_until) > $7
+       AND (v.bind_time IS NULL OR v.bind_time >= $7)
+       AND (v.final_time IS NULL OR v.final_time >= $7
+            OR v.state = 'expired' OR (v.state = 'canceled' AND v.page_until > $7))
      ORDER BY v.return_time LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
-     WHERE v.connection = $1 AND v.product = $2
+     WHERE v.project = $1 AND v.environment = $2
+       AND v.connection = $3 AND v.product = $4
        AND v.state IN ('created', 'pending', 'processing', 'in_review', 'expired', 'canceled')
-       AND greatest(v.grace_until, v.page_until) > $5
-       AND (v.state <> 'canceled' OR v.page_until > $5 OR v.final_time >= $5)
+       AND greatest(v.grace_until, v.page_until) > $7
+       AND (v.state <> 'canceled' OR v.page_until > $7 OR v.final_time >= $7)
      ORDER BY greatest(v.grace_until, v.page_until) LIMIT 2)
     UNION ALL
     (SELECT v.id, v.create_time, v.return_time, false
      FROM verification v
-     WHERE v.connection = $1 AND v.product = $2
+     WHERE v.project = $1 AND v.environment = $2
+       AND v.connection = $3 AND v.product = $4
        AND v.state IN ('approved', 'declined', 'failed')
-       AND v.final_time >= $5 AND greatest(v.grace_until, v.page_until) > $5
+       AND v.final_time >= $7 AND greatest(v.grace_until, v.page_until) > $7
      ORDER BY v.final_time LIMIT 2)
 ) c
 GROUP BY c.id, c.create_time, c.return_time
@@ -47,6 +60,8 @@ LIMIT 2
 `
 
 type VerificationCandidatesParams struct {
+	Project     string
+	Environment string
 	Connection  string
 	Product     string
 	WindowFrom  *time.Time
@@ -69,6 +84,8 @@ type VerificationCandidatesRow struct {
 // does not grow with what is open.
 func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg VerificationCandidatesParams) ([]VerificationCandidatesRow, error) {
 	rows, err := db.Query(ctx, verificationCandidates,
+		arg.Project,
+		arg.Environment,
 		arg.Connection,
 		arg.Product,
 		arg.WindowFrom,
@@ -98,6 +115,110 @@ func (q *Queries) VerificationCandidates(ctx context.Context, db DBTX, arg Verif
 	return items, nil
 }
 
+const verificationCountOpen = `-- name: VerificationCountOpen :one
+SELECT count(*) FROM (
+    SELECT 1 FROM verification
+    WHERE project = $1 AND environment = $2 AND flow = $3
+      AND state IN ('created', 'pending', 'processing', 'in_review')
+    LIMIT $4
+) counted
+`
+
+type VerificationCountOpenParams struct {
+	Project     string
+	Environment string
+	Flow        string
+	RowLimit    int32
+}
+
+func (q *Queries) VerificationCountOpen(ctx context.Context, db DBTX, arg VerificationCountOpenParams) (int64, error) {
+	row := db.QueryRow(ctx, verificationCountOpen,
+		arg.Project,
+		arg.Environment,
+		arg.Flow,
+		arg.RowLimit,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const verificationCountOpenOfSubject = `-- name: VerificationCountOpenOfSubject :one
+SELECT count(*) FROM (
+    SELECT 1 FROM verification
+    WHERE project = $1 AND environment = $2 AND flow = $3 AND subject = $4
+      AND state IN ('created', 'pending', 'processing', 'in_review')
+    LIMIT $5
+) counted
+`
+
+type VerificationCountOpenOfSubjectParams struct {
+	Project     string
+	Environment string
+	Flow        string
+	Subject     string
+	RowLimit    int32
+}
+
+func (q *Queries) VerificationCountOpenOfSubject(ctx context.Context, db DBTX, arg VerificationCountOpenOfSubjectParams) (int64, error) {
+	row := db.QueryRow(ctx, verificationCountOpenOfSubject,
+		arg.Project,
+		arg.Environment,
+		arg.Flow,
+		arg.Subject,
+		arg.RowLimit,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const verificationErase = `-- name: VerificationErase :execrows
+UPDATE verification SET
+    subject = $1, reference = $2, metadata = $3,
+    hosted_url = $4, redirect_url = $5, failure_redirect_url = $6,
+    callback_url = $7, events_callback_url = $8, erase_time = $9
+WHERE id = $10 AND project = $11 AND environment = $12 AND version = $13
+`
+
+type VerificationEraseParams struct {
+	Subject            string
+	Reference          string
+	Metadata           []byte
+	HostedUrl          string
+	RedirectUrl        string
+	FailureRedirectUrl string
+	CallbackUrl        string
+	EventsCallbackUrl  string
+	EraseTime          *time.Time
+	ID                 uuid.UUID
+	Project            string
+	Environment        string
+	Version            int64
+}
+
+func (q *Queries) VerificationErase(ctx context.Context, db DBTX, arg VerificationEraseParams) (int64, error) {
+	result, err := db.Exec(ctx, verificationErase,
+		arg.Subject,
+		arg.Reference,
+		arg.Metadata,
+		arg.HostedUrl,
+		arg.RedirectUrl,
+		arg.FailureRedirectUrl,
+		arg.CallbackUrl,
+		arg.EventsCallbackUrl,
+		arg.EraseTime,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+		arg.Version,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const verificationFreeLanes = `-- name: VerificationFreeLanes :exec
 UPDATE verification SET lane = NULL
 WHERE lane IS NOT NULL
@@ -113,7 +234,7 @@ func (q *Queries) VerificationFreeLanes(ctx context.Context, db DBTX, now time.T
 }
 
 const verificationGet = `-- name: VerificationGet :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE id = $1 AND project = $2 AND environment = $3
 `
 
@@ -155,13 +276,15 @@ func (q *Queries) VerificationGet(ctx context.Context, db DBTX, arg Verification
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
+		&i.EraseTime,
 	)
 	return i, err
 }
 
 const verificationGetByReference = `-- name: VerificationGetByReference :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE project = $1 AND environment = $2 AND reference = $3 AND reference <> ''
+  AND ($4::text = '' OR subject = $4::text)
 ORDER BY id DESC
 LIMIT 1
 `
@@ -170,10 +293,16 @@ type VerificationGetByReferenceParams struct {
 	Project     string
 	Environment string
 	Reference   string
+	Subject     string
 }
 
 func (q *Queries) VerificationGetByReference(ctx context.Context, db DBTX, arg VerificationGetByReferenceParams) (Verification, error) {
-	row := db.QueryRow(ctx, verificationGetByReference, arg.Project, arg.Environment, arg.Reference)
+	row := db.QueryRow(ctx, verificationGetByReference,
+		arg.Project,
+		arg.Environment,
+		arg.Reference,
+		arg.Subject,
+	)
 	var i Verification
 	err := row.Scan(
 		&i.ID,
@@ -204,6 +333,7 @@ func (q *Queries) VerificationGetByReference(ctx context.Context, db DBTX, arg V
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
+		&i.EraseTime,
 	)
 	return i, err
 }
@@ -276,7 +406,7 @@ func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg Verificat
 }
 
 const verificationList = `-- name: VerificationList :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE project = $1 AND environment = $2
   AND ($3::uuid IS NULL OR id < $3::uuid)
   AND (cardinality($4::text[]) = 0 OR state = ANY ($4::text[]))
@@ -345,6 +475,7 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 			&i.ReturnTime,
 			&i.BindTime,
 			&i.FinalTime,
+			&i.EraseTime,
 		); err != nil {
 			return nil, err
 		}
@@ -357,7 +488,7 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 }
 
 const verificationListBySubject = `-- name: VerificationListBySubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE project = $1 AND environment = $2 AND subject = $3
   AND ($4::uuid IS NULL OR id < $4::uuid)
   AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
@@ -428,6 +559,7 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 			&i.ReturnTime,
 			&i.BindTime,
 			&i.FinalTime,
+			&i.EraseTime,
 		); err != nil {
 			return nil, err
 		}
@@ -440,11 +572,19 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 }
 
 const verificationLock = `-- name: VerificationLock :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification WHERE id = $1 FOR UPDATE
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+WHERE id = $1 AND project = $2 AND environment = $3
+FOR UPDATE
 `
 
-func (q *Queries) VerificationLock(ctx context.Context, db DBTX, id uuid.UUID) (Verification, error) {
-	row := db.QueryRow(ctx, verificationLock, id)
+type VerificationLockParams struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+func (q *Queries) VerificationLock(ctx context.Context, db DBTX, arg VerificationLockParams) (Verification, error) {
+	row := db.QueryRow(ctx, verificationLock, arg.ID, arg.Project, arg.Environment)
 	var i Verification
 	err := row.Scan(
 		&i.ID,
@@ -475,12 +615,13 @@ func (q *Queries) VerificationLock(ctx context.Context, db DBTX, id uuid.UUID) (
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
+		&i.EraseTime,
 	)
 	return i, err
 }
 
 const verificationLockByNonce = `-- name: VerificationLockByNonce :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time FROM verification WHERE nonce_hash = $1 FOR UPDATE
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification WHERE nonce_hash = $1 FOR UPDATE
 `
 
 func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHash []byte) (Verification, error) {
@@ -515,12 +656,83 @@ func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHas
 		&i.ReturnTime,
 		&i.BindTime,
 		&i.FinalTime,
+		&i.EraseTime,
 	)
 	return i, err
 }
 
+const verificationLockSubject = `-- name: VerificationLockSubject :many
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+WHERE project = $1 AND environment = $2 AND subject = $3
+ORDER BY id
+LIMIT $4
+FOR UPDATE
+`
+
+type VerificationLockSubjectParams struct {
+	Project     string
+	Environment string
+	Subject     string
+	RowLimit    int32
+}
+
+func (q *Queries) VerificationLockSubject(ctx context.Context, db DBTX, arg VerificationLockSubjectParams) ([]Verification, error) {
+	rows, err := db.Query(ctx, verificationLockSubject,
+		arg.Project,
+		arg.Environment,
+		arg.Subject,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Verification
+	for rows.Next() {
+		var i Verification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Flow,
+			&i.Connection,
+			&i.Product,
+			&i.Subject,
+			&i.Reference,
+			&i.Metadata,
+			&i.State,
+			&i.Version,
+			&i.ReasonCodes,
+			&i.Match,
+			&i.HostedUrl,
+			&i.RedirectUrl,
+			&i.FailureRedirectUrl,
+			&i.CallbackUrl,
+			&i.EventsCallbackUrl,
+			&i.NonceHash,
+			&i.Lane,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.ExpireTime,
+			&i.GraceUntil,
+			&i.PageUntil,
+			&i.ReturnTime,
+			&i.BindTime,
+			&i.FinalTime,
+			&i.EraseTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const verificationOverdue = `-- name: VerificationOverdue :many
-SELECT id FROM verification
+SELECT id, project, environment FROM verification
 WHERE state IN ('created', 'pending', 'processing', 'in_review') AND expire_time <= $1
 ORDER BY expire_time
 LIMIT $2
@@ -531,19 +743,25 @@ type VerificationOverdueParams struct {
 	RowLimit int32
 }
 
-func (q *Queries) VerificationOverdue(ctx context.Context, db DBTX, arg VerificationOverdueParams) ([]uuid.UUID, error) {
+type VerificationOverdueRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+func (q *Queries) VerificationOverdue(ctx context.Context, db DBTX, arg VerificationOverdueParams) ([]VerificationOverdueRow, error) {
 	rows, err := db.Query(ctx, verificationOverdue, arg.Now, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []VerificationOverdueRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i VerificationOverdueRow
+		if err := rows.Scan(&i.ID, &i.Project, &i.Environment); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -552,7 +770,7 @@ func (q *Queries) VerificationOverdue(ctx context.Context, db DBTX, arg Verifica
 }
 
 const verificationUnstarted = `-- name: VerificationUnstarted :many
-SELECT id FROM verification
+SELECT id, project, environment FROM verification
 WHERE state = 'created' AND create_time < $1
 ORDER BY create_time
 LIMIT $2
@@ -563,19 +781,25 @@ type VerificationUnstartedParams struct {
 	RowLimit int32
 }
 
-func (q *Queries) VerificationUnstarted(ctx context.Context, db DBTX, arg VerificationUnstartedParams) ([]uuid.UUID, error) {
+type VerificationUnstartedRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+func (q *Queries) VerificationUnstarted(ctx context.Context, db DBTX, arg VerificationUnstartedParams) ([]VerificationUnstartedRow, error) {
 	rows, err := db.Query(ctx, verificationUnstarted, arg.Before, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []VerificationUnstartedRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i VerificationUnstartedRow
+		if err := rows.Scan(&i.ID, &i.Project, &i.Environment); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -590,7 +814,7 @@ UPDATE verification SET
     update_time = $7, expire_time = $8, grace_until = $9,
     page_until = $10,
     return_time = $11, bind_time = $12, final_time = $13
-WHERE id = $14 AND version = $15
+WHERE id = $14 AND project = $15 AND environment = $16 AND version = $17
 `
 
 type VerificationUpdateIfVersionParams struct {
@@ -608,6 +832,8 @@ type VerificationUpdateIfVersionParams struct {
 	BindTime    *time.Time
 	FinalTime   *time.Time
 	ID          uuid.UUID
+	Project     string
+	Environment string
 	OldVersion  int64
 }
 
@@ -628,6 +854,8 @@ func (q *Queries) VerificationUpdateIfVersion(ctx context.Context, db DBTX, arg 
 		arg.BindTime,
 		arg.FinalTime,
 		arg.ID,
+		arg.Project,
+		arg.Environment,
 		arg.OldVersion,
 	)
 	if err != nil {

@@ -54,7 +54,7 @@ func exec(t *testing.T, dsn, statement string, args ...any) {
 func TestABadURLIsRefusedWithoutRepeatingIt(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{"postgres://user:hunter2@host:notaport/db", "hunter2 is no url", "postgres://hunter2:@%zz"} {
-		_, err := store.Open(t.Context(), secret.New(dsn))
+		_, err := store.Open(t.Context(), secret.New(dsn), nil)
 		if err == nil || !strings.Contains(err.Error(), "database_url") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("the error is %v, want one that names database_url and repeats nothing", err)
 		}
@@ -91,11 +91,11 @@ func TestAStuckStatementIsUnavailable(t *testing.T) {
 		s, holder := open(t, with(t, dsn, limit, "50")), open(t, dsn)
 		v := insert(t, holder, nil)
 		err := holder.InTx(t.Context(), func(tx verification.Tx) error {
-			if _, err := tx.Lock(t.Context(), v.ID); err != nil {
+			if _, err := tx.Lock(t.Context(), shop, v.ID); err != nil {
 				return err
 			}
 			err := s.InTx(t.Context(), func(other verification.Tx) error {
-				_, err := other.Lock(t.Context(), v.ID)
+				_, err := other.Lock(t.Context(), shop, v.ID)
 				return err
 			})
 			wantKind(t, err, verification.KindUnavailable)
@@ -120,12 +120,12 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	cross := func(first, second uuid.UUID) error {
 		return s.InTx(t.Context(), func(tx verification.Tx) error {
 			tries <- struct{}{}
-			if _, err := tx.Lock(t.Context(), first); err != nil {
+			if _, err := tx.Lock(t.Context(), shop, first); err != nil {
 				return err
 			}
 			ready <- struct{}{}
 			<-gate
-			_, err := tx.Lock(t.Context(), second)
+			_, err := tx.Lock(t.Context(), shop, second)
 			return err
 		})
 	}
@@ -155,7 +155,7 @@ func TestOtherErrors(t *testing.T) {
 		_, err := s.Get(t.Context(), shop, uuid.New())
 		wantKind(t, err, verification.KindNotFound)
 		err = s.InTx(t.Context(), func(tx verification.Tx) error {
-			_, err := tx.Lock(t.Context(), uuid.New())
+			_, err := tx.Lock(t.Context(), shop, uuid.New())
 			return err
 		})
 		wantKind(t, err, verification.KindNotFound)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/sha256"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/verigate/verigate/server/pgdev/pgtest"
+	"github.com/verigate/verigate/server/seal"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/store"
 	"github.com/verigate/verigate/server/verification"
@@ -19,9 +21,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Wrap(m)) }
 
 var shop = verification.Scope{Project: "shop", Environment: verification.Test}
 
+// keyring returns keys with the given ids; the first one seals.
+func keyring(t testing.TB, ids ...string) func() *seal.Keyring {
+	t.Helper()
+	keys := make([]seal.Key, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, seal.Key{ID: id, Secret: secret.New(strings.Repeat("secret of "+id+" ", 4))})
+	}
+	ring, err := seal.NewKeyring(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() *seal.Keyring { return ring }
+}
+
 func open(t testing.TB, dsn string) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), secret.New(dsn))
+	return openWith(t, dsn, keyring(t, "k1"))
+}
+
+func openWith(t testing.TB, dsn string, keys func() *seal.Keyring) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), secret.New(dsn), keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +86,7 @@ func insert(t testing.TB, s *store.Store, change func(v *verification.Verificati
 // step moves a verification one version on.
 func step(ctx context.Context, s *store.Store, id uuid.UUID) error {
 	return s.InTx(ctx, func(tx verification.Tx) error {
-		v, err := tx.Lock(ctx, id)
+		v, err := tx.Lock(ctx, shop, id)
 		if err != nil {
 			return err
 		}

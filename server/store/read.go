@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,9 +19,9 @@ func (s *Store) Get(ctx context.Context, scope verification.Scope, id uuid.UUID)
 }
 
 // GetByReference implements verification.Store.
-func (s *Store) GetByReference(ctx context.Context, scope verification.Scope, reference string) (*verification.Verification, error) {
+func (s *Store) GetByReference(ctx context.Context, scope verification.Scope, reference, subject string) (*verification.Verification, error) {
 	row, err := s.queries.VerificationGetByReference(ctx, s.pool, sqlc.VerificationGetByReferenceParams{
-		Project: scope.Project, Environment: string(scope.Environment), Reference: reference,
+		Project: scope.Project, Environment: string(scope.Environment), Reference: reference, Subject: subject,
 	})
 	return one(row, err)
 }
@@ -66,25 +65,44 @@ func (s *Store) List(ctx context.Context, q verification.ListQuery) ([]*verifica
 }
 
 // Overdue implements verification.Store.
-func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]uuid.UUID, error) {
-	ids, err := s.queries.VerificationOverdue(ctx, s.pool, sqlc.VerificationOverdueParams{Now: now, RowLimit: int32(limit)})
-	return ids, translate(err)
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]verification.Place, error) {
+	rows, err := s.queries.VerificationOverdue(ctx, s.pool, sqlc.VerificationOverdueParams{Now: now, RowLimit: int32(limit)})
+	places := make([]verification.Place, 0, len(rows))
+	for _, r := range rows {
+		places = append(places, place(r.ID, r.Project, r.Environment))
+	}
+	return places, translate(err)
 }
 
 // Unstarted implements verification.Store.
-func (s *Store) Unstarted(ctx context.Context, before time.Time, limit int) ([]uuid.UUID, error) {
-	ids, err := s.queries.VerificationUnstarted(ctx, s.pool, sqlc.VerificationUnstartedParams{Before: before, RowLimit: int32(limit)})
-	return ids, translate(err)
+func (s *Store) Unstarted(ctx context.Context, before time.Time, limit int) ([]verification.Place, error) {
+	rows, err := s.queries.VerificationUnstarted(ctx, s.pool, sqlc.VerificationUnstartedParams{Before: before, RowLimit: int32(limit)})
+	places := make([]verification.Place, 0, len(rows))
+	for _, r := range rows {
+		places = append(places, place(r.ID, r.Project, r.Environment))
+	}
+	return places, translate(err)
 }
 
 // ParkedRecently implements verification.Store.
-func (s *Store) ParkedRecently(ctx context.Context, since time.Time, limit int) ([]uuid.UUID, error) {
+func (s *Store) ParkedRecently(ctx context.Context, since time.Time, limit int) ([]verification.Place, error) {
 	bound, err := s.queries.DeliveryParkedAndBound(ctx, s.pool, sqlc.DeliveryParkedAndBoundParams{Since: since, RowLimit: int32(limit)})
 	if err != nil {
 		return nil, translate(err)
 	}
 	near, err := s.queries.DeliveryParkedRecently(ctx, s.pool, sqlc.DeliveryParkedRecentlyParams{Since: since, RowLimit: int32(limit)})
-	return slices.Concat(bound, near), translate(err)
+	places := make([]verification.Place, 0, len(bound)+len(near))
+	for _, r := range bound {
+		places = append(places, place(r.ID, r.Project, r.Environment))
+	}
+	for _, r := range near {
+		places = append(places, place(r.ID, r.Project, r.Environment))
+	}
+	return places, translate(err)
+}
+
+func place(id uuid.UUID, project, environment string) verification.Place {
+	return verification.Place{Scope: verification.Scope{Project: project, Environment: verification.Environment(environment)}, ID: id}
 }
 
 // FreeLanes implements verification.Store.
@@ -92,9 +110,12 @@ func (s *Store) FreeLanes(ctx context.Context, now time.Time) error {
 	return translate(s.queries.VerificationFreeLanes(ctx, s.pool, now))
 }
 
-// Transitions returns the timeline of a verification, oldest first.
-func (s *Store) Transitions(ctx context.Context, id uuid.UUID) ([]*verification.Transition, error) {
-	rows, err := s.queries.TransitionList(ctx, s.pool, id)
+// Transitions returns the timeline of a verification of the scope, oldest
+// first; an empty one if the scope has no such verification.
+func (s *Store) Transitions(ctx context.Context, scope verification.Scope, id uuid.UUID) ([]*verification.Transition, error) {
+	rows, err := s.queries.TransitionList(ctx, s.pool, sqlc.TransitionListParams{
+		VerificationID: id, Project: scope.Project, Environment: string(scope.Environment),
+	})
 	timeline := make([]*verification.Transition, 0, len(rows))
 	for _, row := range rows {
 		timeline = append(timeline, toTransition(row))
@@ -102,7 +123,10 @@ func (s *Store) Transitions(ctx context.Context, id uuid.UUID) ([]*verification.
 	return timeline, translate(err)
 }
 
-// Delivery returns a delivery of the scope.
+// Delivery returns a delivery of the scope, opened. Its body is nil once it was
+// purged, and its dedupe key is the hash of what the adapter said. KindNotFound
+// if the scope has none; KindInternal if it does not open, with a cause that
+// names the key it needs.
 func (s *Store) Delivery(ctx context.Context, scope verification.Scope, id uuid.UUID) (*verification.Delivery, error) {
 	row, err := s.queries.DeliveryGet(ctx, s.pool, sqlc.DeliveryGetParams{
 		ID: id, Project: scope.Project, Environment: string(scope.Environment),
@@ -110,6 +134,10 @@ func (s *Store) Delivery(ctx context.Context, scope verification.Scope, id uuid.
 	if err != nil {
 		return nil, translate(err)
 	}
-	d, err := toDelivery(row)
+	d := toDelivery(row)
+	if row.PurgeTime != nil {
+		return d, nil
+	}
+	d.Headers, d.Body, err = s.sealer.open(row)
 	return d, translate(err)
 }

@@ -23,7 +23,7 @@ func TestARowComesBackAsItWasStored(t *testing.T) {
 	want.HostedURL, want.Lane = "https://provider.example.com/v/1", ""
 	want.ReturnTime, want.BindTime, want.FinalTime = want.CreateTime.Add(1e9), want.CreateTime.Add(2e9), want.CreateTime.Add(3e9)
 	err := s.InTx(t.Context(), func(tx verification.Tx) error {
-		if _, err := tx.Lock(t.Context(), want.ID); err != nil {
+		if _, err := tx.Lock(t.Context(), shop, want.ID); err != nil {
 			return err
 		}
 		return tx.Save(t.Context(), want, &verification.Transition{
@@ -166,14 +166,22 @@ func TestTheNewestOfAReferenceIsFound(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.New(t))
 	insert(t, s, nil)
+	others := insert(t, s, func(v *verification.Verification) { v.Subject = "u2" })
 	newest := insert(t, s, nil)
 	insert(t, s, func(v *verification.Verification) { v.Reference = "" })
 	insert(t, s, func(v *verification.Verification) { v.Scope.Environment = verification.Live })
-	if v, err := s.GetByReference(t.Context(), shop, "order-1"); err != nil || v.ID != newest.ID {
+	if v, err := s.GetByReference(t.Context(), shop, "order-1", ""); err != nil || v.ID != newest.ID {
 		t.Errorf("found %+v (%v), want the newest", v, err)
 	}
+	for subject, want := range map[string]uuid.UUID{"u1": newest.ID, "u2": others.ID} {
+		if v, err := s.GetByReference(t.Context(), shop, "order-1", subject); err != nil || v.ID != want {
+			t.Errorf("the newest of subject %s is %+v (%v), want %s", subject, v, err, want)
+		}
+	}
+	_, err := s.GetByReference(t.Context(), shop, "order-1", "u3")
+	wantKind(t, err, verification.KindNotFound)
 	for _, reference := range []string{"", "order-2"} {
-		_, err := s.GetByReference(t.Context(), shop, reference)
+		_, err := s.GetByReference(t.Context(), shop, reference, "")
 		wantKind(t, err, verification.KindNotFound)
 	}
 }
@@ -186,14 +194,14 @@ func TestOverdueAndUnstartedNameOnlyWhatIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	overdue, err := s.Overdue(t.Context(), b.ExpireTime, 10)
-	if err != nil || !slices.Equal(overdue, []uuid.UUID{a.ID, b.ID}) {
+	if err != nil || !slices.Equal(overdue, []verification.Place{{Scope: shop, ID: a.ID}, {Scope: shop, ID: b.ID}}) {
 		t.Errorf("overdue: %v (%v)", overdue, err)
 	}
 	if overdue, err := s.Overdue(t.Context(), a.ExpireTime.Add(-time.Microsecond), 10); err != nil || len(overdue) != 0 {
 		t.Errorf("overdue a moment too early: %v (%v)", overdue, err)
 	}
 	unstarted, err := s.Unstarted(t.Context(), b.CreateTime.Add(time.Second), 10)
-	if err != nil || !slices.Equal(unstarted, []uuid.UUID{a.ID}) {
+	if err != nil || !slices.Equal(unstarted, []verification.Place{{Scope: shop, ID: a.ID}}) {
 		t.Errorf("unstarted: %v (%v)", unstarted, err)
 	}
 }

@@ -26,6 +26,7 @@ func toVerification(r sqlc.Verification) (*verification.Verification, error) {
 		NonceHash: r.NonceHash, Lane: r.Lane.String,
 		CreateTime: r.CreateTime, UpdateTime: r.UpdateTime, ExpireTime: r.ExpireTime, GraceUntil: r.GraceUntil, PageUntil: r.PageUntil,
 		ReturnTime: fromNullable(r.ReturnTime), BindTime: fromNullable(r.BindTime), FinalTime: fromNullable(r.FinalTime),
+		EraseTime: fromNullable(r.EraseTime),
 	}
 	return v, readJSON("metadata", r.Metadata, &v.Metadata)
 }
@@ -58,7 +59,7 @@ func insertParams(v *verification.Verification) (sqlc.VerificationInsertParams, 
 
 func updateParams(v *verification.Verification, oldVersion int64) sqlc.VerificationUpdateIfVersionParams {
 	return sqlc.VerificationUpdateIfVersionParams{
-		ID: v.ID, OldVersion: oldVersion,
+		ID: v.ID, Project: v.Scope.Project, Environment: string(v.Scope.Environment), OldVersion: oldVersion,
 		State: string(v.State), Version: v.Version, ReasonCodes: codes(v.ReasonCodes), Match: string(v.Match),
 		HostedUrl: v.HostedURL, Lane: lane(v.Lane),
 		UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil, PageUntil: v.PageUntil,
@@ -88,32 +89,42 @@ func toTransition(r sqlc.Transition) *verification.Transition {
 	}
 }
 
-func deliveryParams(d *verification.Delivery, now time.Time) (sqlc.DeliveryInsertParams, error) {
-	headers, err := json.Marshal(notNil(d.Headers))
+// deliveryParams leaves the content to whoever seals it.
+func deliveryParams(d *verification.Delivery, now time.Time) sqlc.DeliveryInsertParams {
 	return sqlc.DeliveryInsertParams{
 		ID: d.ID, Project: d.Scope.Project, Environment: string(d.Scope.Environment), Connection: d.Connection,
-		ReceiveTime: d.ReceiveTime, Headers: headers, Body: d.Body,
-		DedupeKey: d.DedupeKey, ProviderEvent: d.ProviderEvent,
+		ReceiveTime: d.ReceiveTime, DedupeKey: hashedKey(d.DedupeKey), ProviderEvent: d.ProviderEvent,
 		Event: string(d.Event.Kind), Product: d.Event.Product,
 		Keys: codes(d.Event.Keys), Refs: codes(d.Event.Refs), NamedID: d.Event.VerificationID,
 		ReasonCodes: codes(d.Event.ReasonCodes), ProviderTime: nullable(d.Event.ProviderTime),
 		Effect: string(d.Effect), VerificationID: nullableID(d.VerificationID), ApplyTime: &now,
-	}, err
+	}
 }
 
-func toDelivery(r sqlc.Delivery) (*verification.Delivery, error) {
-	d := &verification.Delivery{
+func toParked(r sqlc.DeliveryLockIfParkedRow) *verification.Delivery {
+	return &verification.Delivery{
 		ID:         r.ID,
 		Scope:      verification.Scope{Project: r.Project, Environment: verification.Environment(r.Environment)},
-		Connection: r.Connection, ReceiveTime: r.ReceiveTime, Body: r.Body,
+		Connection: r.Connection, ReceiveTime: r.ReceiveTime,
 		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent,
 		Event: verification.Event{
 			Kind: verification.EventKind(r.Event), Product: r.Product, Keys: r.Keys, Refs: r.Refs,
 			VerificationID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: fromNullable(r.ProviderTime),
 		},
-		Effect: verification.Effect(r.Effect), VerificationID: r.VerificationID.UUID,
+		Effect: verification.Unmatched,
 	}
-	return d, readJSON("headers", r.Headers, &d.Headers)
+}
+
+// toDelivery returns a row without its content.
+func toDelivery(r sqlc.Delivery) *verification.Delivery {
+	d := toParked(sqlc.DeliveryLockIfParkedRow{
+		ID: r.ID, Project: r.Project, Environment: r.Environment, Connection: r.Connection, ReceiveTime: r.ReceiveTime,
+		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, Event: r.Event, Product: r.Product,
+		Keys: r.Keys, Refs: r.Refs, NamedID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: r.ProviderTime,
+	})
+	d.Effect, d.VerificationID = verification.Effect(r.Effect), r.VerificationID.UUID
+	d.Emptied = r.PurgeTime != nil
+	return d
 }
 
 // errUnreadableRow says that a column holds what this code never wrote. It is

@@ -1,10 +1,17 @@
 // Package store keeps the domain's rows in Postgres, over the queries that sqlc
 // generates from db/queries into gen/sqlc.
 //
-// It owns connections, transactions, and the translation of rows and database
-// errors into the domain's words; no pgx type and no database text leaves it.
-// It decides nothing: which row may change, and how, is the business of package
-// verification. It must not import rpc, webhook, watch or an adapter.
+// It owns connections, transactions, the translation of rows and database
+// errors into the domain's words, and what is kept how: raw deliveries sealed,
+// dedupe keys and the provider refs of erased verifications hashed. No pgx type
+// and no database text leaves it. It decides nothing: which row may change, and
+// how, is the business of packages verification and access. It must not import
+// rpc, webhook, watch or an adapter.
+//
+//	verification.Service ── InTx ──► tx ── gen/sqlc ──► Postgres
+//	a delivery's headers and body ── sealer, seal.Keyring ──► delivery
+//	access.Admin ── AddKey, ChangeKey ──► api_key and audit_entry, together
+//	maintenance ── PurgeDeliveries, Reencrypt, KeysInUse ──► delivery
 package store
 
 import (
@@ -18,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/seal"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -26,6 +34,7 @@ import (
 type Store struct {
 	pool    *pgxpool.Pool
 	queries *sqlc.Queries
+	sealer  sealer
 }
 
 var _ verification.Store = (*Store)(nil)
@@ -49,8 +58,11 @@ func sessionLimits() map[string]string {
 }
 
 // Open connects lazily: it fails on a bad DSN only. Ping tells whether the
-// database answers.
-func Open(ctx context.Context, dsn secret.Value) (*Store, error) {
+// database answers. keyring returns the keys that deliveries are sealed under;
+// it is asked each time, so that keys may change while the store is open. It may
+// be nil in a tool that never touches what is in a delivery: keeping or opening
+// one then fails, and nothing is ever stored unsealed.
+func Open(ctx context.Context, dsn secret.Value, keyring func() *seal.Keyring) (*Store, error) {
 	config, err := pgxpool.ParseConfig(dsn.Reveal())
 	if err != nil {
 		// pgx's own text may repeat parts of the DSN.
@@ -66,7 +78,7 @@ func Open(ctx context.Context, dsn secret.Value) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
-	return &Store{pool: pool, queries: sqlc.New()}, nil
+	return &Store{pool: pool, queries: sqlc.New(), sealer: sealer{keyring}}, nil
 }
 
 // Close waits for borrowed connections and closes the pool.
@@ -80,10 +92,14 @@ func (s *Store) Ping(ctx context.Context) error {
 // InTx runs fn in one transaction and commits it when fn returns nil. It runs
 // fn again when the database reports a deadlock or a serialization failure.
 func (s *Store) InTx(ctx context.Context, fn func(verification.Tx) error) error {
+	return s.inTx(ctx, func(t *tx) error { return fn(t) })
+}
+
+func (s *Store) inTx(ctx context.Context, fn func(*tx) error) error {
 	var err error
 	for range maxTries {
 		err = pgx.BeginFunc(ctx, s.pool, func(ptx pgx.Tx) error {
-			return fn(&tx{queries: s.queries, db: ptx})
+			return fn(&tx{queries: s.queries, db: ptx, sealer: s.sealer})
 		})
 		if !isRace(err) {
 			break

@@ -17,6 +17,7 @@ import (
 type tx struct {
 	queries *sqlc.Queries
 	db      pgx.Tx
+	sealer  sealer
 }
 
 var _ verification.Tx = (*tx)(nil)
@@ -38,8 +39,10 @@ func (t *tx) Create(ctx context.Context, v *verification.Verification, tr *verif
 	return t.queries.TransitionInsert(ctx, t.db, transitionParams(tr))
 }
 
-func (t *tx) Lock(ctx context.Context, id uuid.UUID) (*verification.Verification, error) {
-	row, err := t.queries.VerificationLock(ctx, t.db, id)
+func (t *tx) Lock(ctx context.Context, scope verification.Scope, id uuid.UUID) (*verification.Verification, error) {
+	row, err := t.queries.VerificationLock(ctx, t.db, sqlc.VerificationLockParams{
+		ID: id, Project: scope.Project, Environment: string(scope.Environment),
+	})
 	return found(row, err)
 }
 
@@ -101,54 +104,10 @@ func (t *tx) ReleaseIdempotency(ctx context.Context, v *verification.Verificatio
 	})
 }
 
-func (t *tx) FindRefs(ctx context.Context, connection string, refs []string) ([]verification.BoundRef, error) {
-	if len(refs) == 0 {
-		return nil, nil
-	}
-	rows, err := t.queries.ProviderRefFind(ctx, t.db, sqlc.ProviderRefFindParams{Connection: connection, Refs: refs})
-	bound := make([]verification.BoundRef, 0, len(rows))
-	for _, r := range rows {
-		bound = append(bound, verification.BoundRef{
-			Connection: r.Connection, Ref: r.Ref, VerificationID: r.VerificationID,
-			Match: verification.Match(r.Match), CreateTime: r.CreateTime,
-		})
-	}
-	return bound, err
-}
-
-func (t *tx) BindRef(ctx context.Context, r verification.BoundRef) error {
-	inserted, err := t.queries.ProviderRefInsert(ctx, t.db, sqlc.ProviderRefInsertParams{
-		Connection: r.Connection, Ref: r.Ref, VerificationID: r.VerificationID,
-		Match: string(r.Match), CreateTime: r.CreateTime,
-	})
-	if err != nil || inserted == 1 {
-		return err
-	}
-	have, err := t.FindRefs(ctx, r.Connection, []string{r.Ref})
-	if err != nil {
-		return err
-	}
-	for _, b := range have {
-		if b.VerificationID != r.VerificationID {
-			return verification.ErrRefTaken
-		}
-	}
-	return nil
-}
-
-func (t *tx) AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error {
-	return t.queries.ReturnHintInsert(ctx, t.db, sqlc.ReturnHintInsertParams{
-		Connection: connection, Ref: ref, VerificationID: id, CreateTime: now,
-	})
-}
-
-func (t *tx) Hinted(ctx context.Context, connection string, refs []string) ([]uuid.UUID, error) {
-	return t.queries.ReturnHintFind(ctx, t.db, sqlc.ReturnHintFindParams{Connection: connection, Refs: refs})
-}
-
 func (t *tx) Candidates(ctx context.Context, q verification.CandidateQuery) ([]verification.Candidate, error) {
 	from, until := q.At.Add(-q.Window), q.At.Add(q.Window)
 	rows, err := t.queries.VerificationCandidates(ctx, t.db, sqlc.VerificationCandidatesParams{
+		Project: q.Scope.Project, Environment: string(q.Scope.Environment),
 		Connection: q.Connection, Product: q.Product, At: q.At, WindowFrom: &from, WindowUntil: &until,
 	})
 	candidates := make([]verification.Candidate, 0, len(rows))

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -14,28 +16,43 @@ import (
 
 func (t *tx) MarkSeen(ctx context.Context, d *verification.Delivery) (bool, error) {
 	inserted, err := t.queries.SeenInsert(ctx, t.db, sqlc.SeenInsertParams{
-		Connection: d.Connection, DedupeKey: d.DedupeKey, DeliveryID: d.ID, CreateTime: d.ReceiveTime,
+		Connection: d.Connection, DedupeKey: hashedKey(d.DedupeKey), DeliveryID: d.ID, CreateTime: d.ReceiveTime,
 	})
 	return inserted == 1, err
 }
 
+// hashedKey is how a dedupe key is stored: it may hold a provider's id.
+func hashedKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
 func (t *tx) InsertDelivery(ctx context.Context, d *verification.Delivery, now time.Time) error {
-	params, err := deliveryParams(d, now)
+	params := deliveryParams(d, now)
+	if d.Emptied {
+		params.Keys, params.Refs, params.NamedID = []string{}, []string{}, ""
+		params.PurgeTime = &now
+		return t.queries.DeliveryInsert(ctx, t.db, params)
+	}
+	content, err := t.sealer.seal(d.ID, d.Headers, d.Body)
 	if err != nil {
 		return err
 	}
+	params.KeyID, params.Headers, params.Body = content.keyID, content.headers, content.body
 	return t.queries.DeliveryInsert(ctx, t.db, params)
 }
 
-func (t *tx) LockParked(ctx context.Context, id uuid.UUID) (*verification.Delivery, error) {
-	row, err := t.queries.DeliveryLockIfParked(ctx, t.db, id)
+func (t *tx) LockParked(ctx context.Context, scope verification.Scope, id uuid.UUID) (*verification.Delivery, error) {
+	row, err := t.queries.DeliveryLockIfParked(ctx, t.db, sqlc.DeliveryLockIfParkedParams{
+		ID: id, Project: scope.Project, Environment: string(scope.Environment),
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, verification.ErrNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	return toDelivery(row)
+	return toParked(row), nil
 }
 
 // clockSlack is how far the clocks of two nodes may lie apart: what arrived
@@ -44,6 +61,7 @@ const clockSlack = time.Minute
 
 func (t *tx) ParkedFor(ctx context.Context, v *verification.Verification, window time.Duration) ([]uuid.UUID, error) {
 	params := sqlc.DeliveryParkedForParams{
+		Project: v.Scope.Project, Environment: string(v.Scope.Environment),
 		Connection: v.Connection, Product: v.Product, NamedID: v.ID.String(), VerificationID: v.ID,
 		CreateTime: v.CreateTime.Add(-clockSlack),
 	}
@@ -61,6 +79,7 @@ func (t *tx) FirstOfRun(ctx context.Context, d *verification.Delivery) (time.Tim
 		return d.ReceiveTime, nil
 	}
 	first, err := t.queries.DeliveryFirstOfRun(ctx, t.db, sqlc.DeliveryFirstOfRunParams{
+		Project: d.Scope.Project, Environment: string(d.Scope.Environment),
 		At: d.ReceiveTime, Connection: d.Connection, Product: d.Event.Product, Refs: d.Event.Refs,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -71,14 +90,22 @@ func (t *tx) FirstOfRun(ctx context.Context, d *verification.Delivery) (time.Tim
 
 func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, from, until time.Time) (bool, error) {
 	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
+		Project: d.Scope.Project, Environment: string(d.Scope.Environment),
 		Connection: d.Connection, Product: d.Event.Product, ID: d.ID, Refs: codes(d.Event.Refs),
 		WindowFrom: from, WindowUntil: until,
 	})
 }
 
 func (t *tx) SettleDelivery(ctx context.Context, d *verification.Delivery, now time.Time) error {
-	_, err := t.queries.DeliverySettleIfParked(ctx, t.db, sqlc.DeliverySettleIfParkedParams{
-		ID: d.ID, Effect: string(d.Effect), VerificationID: nullableID(d.VerificationID), ApplyTime: &now,
-	})
+	settled := sqlc.DeliverySettleIfParkedParams{
+		ID: d.ID, Project: d.Scope.Project, Environment: string(d.Scope.Environment),
+		Effect: string(d.Effect), VerificationID: nullableID(d.VerificationID), ApplyTime: &now,
+	}
+	var err error
+	if d.Emptied {
+		_, err = t.queries.DeliverySettleEmptyIfParked(ctx, t.db, sqlc.DeliverySettleEmptyIfParkedParams(settled))
+	} else {
+		_, err = t.queries.DeliverySettleIfParked(ctx, t.db, settled)
+	}
 	return err
 }

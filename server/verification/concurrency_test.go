@@ -89,7 +89,7 @@ func TestOneDedupeKeyIsAppliedOnce(t *testing.T) {
 		t.Errorf("the effects are %v (%v)", effects, err)
 	}
 	var rows int
-	if err := g.db.QueryRow(t.Context(), `SELECT count(*) FROM delivery WHERE dedupe_key = 'id:evt_1'`).Scan(&rows); err != nil || rows != crowd {
+	if err := g.db.QueryRow(t.Context(), `SELECT count(*) FROM delivery WHERE dedupe_key = encode(sha256('id:evt_1'), 'hex')`).Scan(&rows); err != nil || rows != crowd {
 		t.Errorf("%d deliveries are stored (%v), want %d", rows, err, crowd)
 	}
 }

@@ -24,6 +24,7 @@ func TestTheDatabaseKnowsExactlyOurWords(t *testing.T) {
 		{"rung_known", "event.go", "Rung"},
 		{"match_known", "event.go", "Match"},
 		{"environment_known", "verification.go", "Environment"},
+		{"action_known", "audit.go", "AuditAction"},
 	} {
 		want := declared(t, c.file, c.typeName)
 		slices.Sort(want)

@@ -3,6 +3,7 @@ package verification
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -16,14 +17,15 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 	var rung Rung
 	var v *Verification
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
-		d.Effect, d.VerificationID, rung, v = decoded, uuid.Nil, NoRung, nil
+		d.Effect, d.VerificationID, d.Emptied, rung, v = decoded, uuid.Nil, false, NoRung, nil
 		fresh, err := tx.MarkSeen(ctx, d)
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case !fresh:
-			d.Effect = Duplicate
+			// What was kept before need not be kept twice.
+			d.Effect, d.Emptied = Duplicate, true
 		case d.Effect == "":
 			if v, rung, err = s.settle(ctx, tx, d, false); err != nil {
 				return nil, err
@@ -62,12 +64,23 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 	if err != nil || !ok {
 		return nil, NoRung, err
 	}
-	v, err := tx.Lock(ctx, f.id)
+	v, err := tx.Lock(ctx, d.Scope, f.id)
 	if KindOf(err) == KindNotFound {
 		return nil, NoRung, nil
 	}
-	if err != nil || !s.accepts(v, d, f) {
+	if err != nil {
 		return nil, NoRung, err
+	}
+	// What names an erased person is not kept, even where the row could not take
+	// the event. A guess still has to be one that the row could take.
+	erased := !v.EraseTime.IsZero()
+	named := erased && f.exact() && v.Connection == d.Connection
+	if !named && !s.accepts(v, d, f) {
+		return nil, NoRung, nil
+	}
+	if erased {
+		d.Effect, d.VerificationID, d.Emptied = Stale, v.ID, true
+		return v, f.rung, s.forget(ctx, tx, v, f.match, d.Event.allRefs())
 	}
 	return v, f.rung, s.apply(ctx, tx, v, d, f)
 }
@@ -75,11 +88,8 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 // apply binds what the payload named to v and moves its state.
 func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery, f found) error {
 	now := s.now()
-	for _, ref := range d.Event.allRefs() {
-		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: f.match, CreateTime: now}
-		if err := tx.BindRef(ctx, bound); err != nil {
-			return err
-		}
+	if err := bindRefs(ctx, tx, v, f.match, d.Event.allRefs(), now); err != nil {
+		return err
 	}
 	firstBinding := v.BindTime.IsZero()
 	if firstBinding {
@@ -99,6 +109,17 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 	return nil
 }
 
+// bindRefs ties provider refs to v.
+func bindRefs(ctx context.Context, tx Tx, v *Verification, match Match, refs []string, now time.Time) error {
+	for _, ref := range refs {
+		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: match, CreateTime: now}
+		if err := tx.BindRef(ctx, bound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // retryParked looks again at deliveries that may have been waiting for what
 // just happened to v. Its failure costs a moment: the sweep does the same.
 func (s *Service) retryParked(ctx context.Context, v *Verification) {
@@ -108,28 +129,20 @@ func (s *Service) retryParked(ctx context.Context, v *Verification) {
 		waiting, err = tx.ParkedFor(ctx, v, s.flowWindow(v))
 		return err
 	})
-	if err == nil {
-		err = s.retryAll(ctx, waiting)
+	for _, id := range waiting {
+		err = errors.Join(err, s.retryOne(ctx, Place{v.Scope, id}))
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "could not look at parked deliveries; the sweep will", "verification_id", v.ID, "error", err)
 	}
 }
 
-func (s *Service) retryAll(ctx context.Context, ids []uuid.UUID) error {
-	var failed []error
-	for _, id := range ids {
-		failed = append(failed, s.retryOne(ctx, id))
-	}
-	return errors.Join(failed...)
-}
-
-func (s *Service) retryOne(ctx context.Context, id uuid.UUID) error {
+func (s *Service) retryOne(ctx context.Context, waiting Place) error {
 	var d *Delivery
 	var rung Rung
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
 		var err error
-		d, err = tx.LockParked(ctx, id)
+		d, err = tx.LockParked(ctx, waiting.Scope, waiting.ID)
 		if KindOf(err) == KindNotFound {
 			d = nil // somebody else settled it, or is at it
 			return nil, nil

@@ -1,6 +1,9 @@
 package verification
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Kind classifies an error for whoever has to answer a caller. rpc and webhook
 // each translate it in one table.
@@ -37,7 +40,9 @@ type Error struct {
 	// Field is the request field that is wrong, for KindInvalid.
 	Field   string
 	Message string
-	cause   error
+	// RetryAfter is how long to wait before a retry; zero leaves it to the edge.
+	RetryAfter time.Duration
+	cause      error
 }
 
 // Error returns the caller's message; the cause is reached by Unwrap.
@@ -55,6 +60,13 @@ func (e *Error) Unwrap() error { return e.cause }
 func (e *Error) WithCause(err error) *Error {
 	c := *e
 	c.cause = err
+	return &c
+}
+
+// After returns a copy that says when a retry makes sense.
+func (e *Error) After(wait time.Duration) *Error {
+	c := *e
+	c.RetryAfter = wait
 	return &c
 }
 

@@ -131,6 +131,10 @@ func flows() []*verification.Flow {
 	}
 	lane := flow(shop, "exclusive", "lane", "identity", true)
 	lane.Exclusive = true
+	full := flow(shop, "limited", "limited", "identity", false)
+	full.MaxOpen = maxOpen
+	personal := flow(shop, "personal", "personal", "identity", false)
+	personal.MaxOpenPerSubject, personal.EndUsers = maxOpenPerSubject, true
 	return []*verification.Flow{
 		flow(shop, "identity", "human", "identity", true),
 		flow(shop, "age", "human", "age", true),
@@ -138,9 +142,15 @@ func flows() []*verification.Flow {
 		flow(shop, "elsewhere", "second", "identity", true),
 		flow(verification.Scope{Project: "shop", Environment: verification.Live}, "identity", "human-live", "identity", true),
 		flow(verification.Scope{Project: "rival", Environment: verification.Test}, "identity", "rival", "identity", true),
-		lane,
+		lane, full, personal,
 	}
 }
+
+// The limits of the flows `limited` and `personal`.
+const (
+	maxOpen           = 3
+	maxOpenPerSubject = 2
+)
 
 // meter and waker count what they are told.
 type meter struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/verigate/verigate/server/pgdev/pgtest"
+	"github.com/verigate/verigate/server/seal"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/store"
 	"github.com/verigate/verigate/server/verification"
@@ -80,7 +81,11 @@ func (g *gateway) emptied(t testing.TB) *gateway {
 
 func openStore(t testing.TB, dsn string) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), secret.New(dsn))
+	ring, err := seal.NewKeyring([]seal.Key{{ID: "k1", Secret: secret.New(strings.Repeat("secret ", 8))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(context.Background(), secret.New(dsn), func() *seal.Keyring { return ring })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +192,7 @@ func (g *gateway) rung(id uuid.UUID, rung verification.Rung, match verification.
 // timeline returns the transitions and checks that they are one unbroken life.
 func (g *gateway) timeline(id uuid.UUID) []*verification.Transition {
 	g.t.Helper()
-	timeline, err := g.store.Transitions(g.t.Context(), id)
+	timeline, err := g.store.Transitions(g.t.Context(), shop, id)
 	if err == nil {
 		err = unbroken(timeline, g.get(id))
 	}

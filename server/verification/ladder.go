@@ -36,6 +36,9 @@ type found struct {
 	arrival time.Time
 }
 
+// exact reports whether the payload names the verification; the rest guesses.
+func (f found) exact() bool { return f.rung == RungPayloadKey || f.rung == RungBoundRef }
+
 // climb returns the verification that a delivery is about, or false to park it.
 // parked tells that it waits already.
 func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
@@ -147,7 +150,7 @@ func (s *Service) byHint(ctx context.Context, tx Tx, d *Delivery) (found, bool, 
 func (s *Service) byElimination(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
 	window := s.window(d)
 	candidates, err := tx.Candidates(ctx, CandidateQuery{
-		Connection: d.Connection, Product: d.Event.Product, At: d.ReceiveTime, Window: window,
+		Scope: d.Scope, Connection: d.Connection, Product: d.Event.Product, At: d.ReceiveTime, Window: window,
 	})
 	if err != nil || len(candidates) == 0 {
 		return found{}, false, err
@@ -203,7 +206,7 @@ func (s *Service) accepts(v *Verification, d *Delivery, f found) bool {
 	if d.Event.Product != "" && d.Event.Product != v.Product {
 		return false
 	}
-	if f.rung == RungPayloadKey || f.rung == RungBoundRef {
+	if f.exact() {
 		return true
 	}
 	// What arrived before the row was there cannot be about it: the row comes

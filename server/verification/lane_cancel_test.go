@@ -124,7 +124,7 @@ func TestCancel(t *testing.T) {
 				wantKind(g.t, err, verification.KindNotFound)
 				_, err = g.Get(g.t.Context(), scope, a)
 				wantKind(g.t, err, verification.KindNotFound)
-				_, err = g.GetByReference(g.t.Context(), scope, "order-1")
+				_, err = g.GetByReference(g.t.Context(), scope, "order-1", "")
 				wantKind(g.t, err, verification.KindNotFound)
 			}
 			g.want(a, pending, verification.NoMatch)

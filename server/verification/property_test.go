@@ -175,7 +175,7 @@ func (g *gateway) accountsFor(id uuid.UUID, kinds []verification.EventKind, deli
 	if err != nil {
 		return err
 	}
-	timeline, err := g.store.Transitions(ctx, id)
+	timeline, err := g.store.Transitions(ctx, shop, id)
 	if err != nil {
 		return err
 	}

@@ -61,10 +61,15 @@ func (s *Service) noteReturn(ctx context.Context, tx Tx, v *Verification, ref st
 		}
 	}
 	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: PersonReturned}, source: SourceReturn})
-	if err != nil || effect == Applied {
-		return effect, err
+	if err == nil && effect != Applied {
+		err = tx.Save(ctx, v, nil)
 	}
-	return effect, tx.Save(ctx, v, nil)
+	if err == nil && !v.EraseTime.IsZero() {
+		// The claim of an erased person is kept unreadable, but kept: it still
+		// cancels out a false one.
+		_, err = tx.Erase(ctx, v)
+	}
+	return effect, err
 }
 
 // returnRef asks the verification's own adapter what the query says.

@@ -58,10 +58,10 @@ func (s *Service) Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verifica
 	return s.store.Get(ctx, scope, id)
 }
 
-// GetByReference returns the newest verification with the reference.
-// KindNotFound if there is none.
-func (s *Service) GetByReference(ctx context.Context, scope Scope, reference string) (*Verification, error) {
-	return s.store.GetByReference(ctx, scope, reference)
+// GetByReference returns the newest verification with the reference; of one
+// subject only, unless that is empty. KindNotFound if there is none.
+func (s *Service) GetByReference(ctx context.Context, scope Scope, reference, subject string) (*Verification, error) {
+	return s.store.GetByReference(ctx, scope, reference, subject)
 }
 
 // List returns verifications of a scope, newest first.
@@ -75,12 +75,9 @@ func (s *Service) Cancel(ctx context.Context, scope Scope, id uuid.UUID, reason 
 	var canceled *Verification
 	var effect Effect
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
-		v, err := tx.Lock(ctx, id)
+		v, err := tx.Lock(ctx, scope, id)
 		if err != nil {
 			return nil, err
-		}
-		if v.Scope != scope {
-			return nil, ErrNotFound
 		}
 		effect, err = s.move(ctx, tx, v, change{event: Event{Kind: CancelRequested}, source: SourceCaller, reason: reason})
 		canceled = v

@@ -18,6 +18,8 @@ import (
 //
 // Its JSON is what an idempotency key is tied to, so the names stay.
 type StartRequest struct {
+	// EndUser tells that the subject itself calls, with its own token.
+	EndUser            bool   `json:"-"`
 	Flow               string `json:"flow"`
 	Subject            string `json:"subject"`
 	Reference          string `json:"reference"`
@@ -42,11 +44,14 @@ const nonceBytes = 32
 // webhook finishes the job.
 func (s *Service) Start(ctx context.Context, scope Scope, r StartRequest) (*Verification, error) {
 	flow, ok := s.catalog.Flow(scope, r.Flow)
-	if !ok {
+	if !ok || (r.EndUser && !flow.EndUsers) {
 		return nil, NewError(KindNotFound, "FLOW_NOT_FOUND", "no flow with this name in the key's environment; see `flows` in the configuration")
 	}
 	hash, err := r.contentHash()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.checkCaller(flow); err != nil {
 		return nil, err
 	}
 	r = r.withDefaults(flow)
@@ -57,7 +62,7 @@ func (s *Service) Start(ctx context.Context, scope Scope, r StartRequest) (*Veri
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := s.createOnce(ctx, v, r.IdempotencyKey, hash)
+	earlier, err := s.createOnce(ctx, v, flow, r.idempotencyKey(), hash)
 	if err != nil || earlier != nil {
 		return earlier, err
 	}
@@ -140,7 +145,7 @@ func HashNonce(nonce string) []byte {
 
 // createOnce inserts the row, or finds the one that the same idempotency key
 // made before.
-func (s *Service) createOnce(ctx context.Context, v *Verification, key string, hash []byte) (*Verification, error) {
+func (s *Service) createOnce(ctx context.Context, v *Verification, flow *Flow, key string, hash []byte) (*Verification, error) {
 	var claim Claim
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
 		claim = Claim{Fresh: true}
@@ -150,6 +155,9 @@ func (s *Service) createOnce(ctx context.Context, v *Verification, key string, h
 			if err != nil || !claim.Fresh {
 				return nil, err
 			}
+		}
+		if err := checkOpen(ctx, tx, v, flow); err != nil {
+			return nil, err
 		}
 		return v, tx.Create(ctx, v, &Transition{
 			VerificationID: v.ID, Version: v.Version, Scope: v.Scope, To: Created,
@@ -200,7 +208,7 @@ func (s *Service) openSession(ctx context.Context, v *Verification, f *Flow, r S
 	var effect Effect
 	err = s.change(ctx, func(tx Tx) (*Verification, error) {
 		var err error
-		opened, effect, err = s.recordSession(ctx, tx, v.ID, session)
+		opened, effect, err = s.recordSession(ctx, tx, v, session)
 		return opened, err
 	})
 	if errors.Is(err, ErrRefTaken) {
@@ -262,24 +270,28 @@ func (s *Service) callProvider(ctx context.Context, v *Verification, f *Flow, r 
 
 // recordSession stores what the provider answered. A webhook may have been
 // faster: then the state stays as it is and only the page and refs are added.
-func (s *Service) recordSession(ctx context.Context, tx Tx, id uuid.UUID, session Session) (*Verification, Effect, error) {
-	v, err := tx.Lock(ctx, id)
+func (s *Service) recordSession(ctx context.Context, tx Tx, started *Verification, session Session) (*Verification, Effect, error) {
+	v, err := tx.Lock(ctx, started.Scope, started.ID)
 	if err != nil {
 		return nil, "", err
 	}
-	v.HostedURL = session.HostedURL
+	erased := !v.EraseTime.IsZero()
+	if !erased {
+		v.HostedURL = session.HostedURL
+	}
 	v.takeTimes(session.ExpireTime)
-	for _, ref := range session.Refs {
-		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: Exact, CreateTime: s.now()}
-		if err := tx.BindRef(ctx, bound); err != nil {
-			return nil, "", err
-		}
+	if err := bindRefs(ctx, tx, v, Exact, session.Refs, s.now()); err != nil {
+		return nil, "", err
 	}
 	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: SessionOpened}, source: SourceGateway})
-	if err != nil || effect == Applied {
-		return v, effect, err
+	if err == nil && effect != Applied {
+		err = tx.Save(ctx, v, nil)
 	}
-	return v, effect, tx.Save(ctx, v, nil)
+	if err == nil && erased {
+		// What was parked until this session was known is erased with it.
+		_, err = tx.Erase(ctx, v)
+	}
+	return v, effect, err
 }
 
 // takeTimes lets the provider's page end a verification sooner, never later. A
@@ -305,7 +317,7 @@ func (s *Service) abandon(ctx context.Context, v *Verification, cause error) {
 	if KindOf(cause) == KindRefused {
 		reason = ReasonProviderRefused
 	}
-	if err := s.fail(ctx, v.ID, reason); err != nil {
+	if err := s.fail(ctx, Place{v.Scope, v.ID}, reason); err != nil {
 		s.log.ErrorContext(ctx, "could not record a failed start; the sweep will", "verification_id", v.ID, "error", err)
 	}
 }
@@ -323,12 +335,14 @@ const (
 	ReasonStartInterrupted = "start_interrupted"
 	// ReasonLifetimeOver: the person did not finish in time.
 	ReasonLifetimeOver = "lifetime_over"
+	// ReasonErased: it was open when its subject was erased.
+	ReasonErased = "subject_erased"
 )
 
 // fail ends a verification that never started.
-func (s *Service) fail(ctx context.Context, id uuid.UUID, reason string) error {
+func (s *Service) fail(ctx context.Context, started Place, reason string) error {
 	return s.change(ctx, func(tx Tx) (*Verification, error) {
-		v, err := tx.Lock(ctx, id)
+		v, err := tx.Lock(ctx, started.Scope, started.ID)
 		if err != nil {
 			return nil, err
 		}

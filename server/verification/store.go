@@ -16,19 +16,20 @@ type Store interface {
 
 	// Get returns a verification of the scope.
 	Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
-	// GetByReference returns the newest verification with the reference.
-	GetByReference(ctx context.Context, scope Scope, reference string) (*Verification, error)
+	// GetByReference returns the newest verification with the reference; of one
+	// subject only, unless that is empty.
+	GetByReference(ctx context.Context, scope Scope, reference, subject string) (*Verification, error)
 	// List returns up to limit verifications, newest first.
 	List(ctx context.Context, q ListQuery) ([]*Verification, error)
-	// Overdue returns ids of open verifications whose time is over.
-	Overdue(ctx context.Context, now time.Time, limit int) ([]uuid.UUID, error)
-	// Unstarted returns ids of verifications that were created before the given
-	// time and whose provider never confirmed.
-	Unstarted(ctx context.Context, before time.Time, limit int) ([]uuid.UUID, error)
-	// ParkedRecently returns parked deliveries for which there may be new
-	// evidence: one of their refs was bound since the given time, or they arrived
-	// since then and somebody returned.
-	ParkedRecently(ctx context.Context, since time.Time, limit int) ([]uuid.UUID, error)
+	// Overdue returns open verifications of all scopes whose time is over.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]Place, error)
+	// Unstarted returns verifications of all scopes that were created before the
+	// given time and whose provider never confirmed.
+	Unstarted(ctx context.Context, before time.Time, limit int) ([]Place, error)
+	// ParkedRecently returns parked deliveries of all scopes for which there may
+	// be new evidence: one of their refs was bound since the given time, or they
+	// arrived since then and somebody returned.
+	ParkedRecently(ctx context.Context, since time.Time, limit int) ([]Place, error)
 	// FreeLanes releases lanes whose holder is over and whose grace period
 	// ended.
 	FreeLanes(ctx context.Context, now time.Time) error
@@ -39,10 +40,25 @@ type Tx interface {
 	// Create inserts a verification with its first transition. ErrLaneTaken if
 	// its lane has a holder.
 	Create(ctx context.Context, v *Verification, t *Transition) error
-	// Lock returns a verification and keeps others from changing it.
-	Lock(ctx context.Context, id uuid.UUID) (*Verification, error)
-	// LockByNonce does the same by the hash of the return leg's nonce.
+	// Lock returns a verification of the scope and keeps others from changing it.
+	Lock(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
+	// LockByNonce does the same by the hash of the return leg's nonce, which
+	// nobody can guess: it is the only way to a row without a scope.
 	LockByNonce(ctx context.Context, hash []byte) (*Verification, error)
+	// LockSubject locks up to limit verifications of a subject.
+	LockSubject(ctx context.Context, scope Scope, subject string, limit int) ([]*Verification, error)
+	// CountOpen counts open verifications of a flow, of one subject unless that
+	// is empty, up to limit. Others that count the same wait until this
+	// transaction is over, so that a limit is never exceeded.
+	CountOpen(ctx context.Context, scope Scope, flow, subject string, limit int) (int, error)
+	// Erase writes the blanks of an erased, locked verification and blanks what
+	// hangs on it: deliveries that were settled on it, parked ones that name it,
+	// which are stale now, its refs and claims, of which enough is kept to
+	// recognise them, and the rest. It returns how many deliveries that were. It
+	// may be called again when more is known of the verification.
+	Erase(ctx context.Context, v *Verification) (deliveries int64, err error)
+	// AddAudit records who did what.
+	AddAudit(ctx context.Context, e *AuditEntry) error
 	// Save writes a locked verification; t is recorded with it unless nil.
 	Save(ctx context.Context, v *Verification, t *Transition) error
 
@@ -72,11 +88,11 @@ type Tx interface {
 	MarkSeen(ctx context.Context, d *Delivery) (fresh bool, err error)
 	// InsertDelivery stores a delivery with what it did.
 	InsertDelivery(ctx context.Context, d *Delivery, now time.Time) error
-	// LockParked returns a parked delivery; ErrNotFound if it is not parked any
-	// more or somebody else is at it.
-	LockParked(ctx context.Context, id uuid.UUID) (*Delivery, error)
-	// ParkedFor returns ids of parked deliveries that could be about v: by its
-	// refs, or by product within the window around its return.
+	// LockParked returns a parked delivery of the scope, without its headers and
+	// body; ErrNotFound if it is not parked any more or somebody else is at it.
+	LockParked(ctx context.Context, scope Scope, id uuid.UUID) (*Delivery, error)
+	// ParkedFor returns ids of parked deliveries of v's scope that could be about
+	// v: by its refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
 	// FirstOfRun returns when the first parked delivery arrived that carries one
 	// of d's refs; d's own arrival if none did.
@@ -85,8 +101,15 @@ type Tx interface {
 	// connection and product, one that names nobody either, arrived between the
 	// two times, both included.
 	HasParkedTwin(ctx context.Context, d *Delivery, from, until time.Time) (bool, error)
-	// SettleDelivery records what applying a parked delivery did.
+	// SettleDelivery records what applying a parked delivery did, and empties it
+	// if it is to be.
 	SettleDelivery(ctx context.Context, d *Delivery, now time.Time) error
+}
+
+// Place says where a row is: in whose scope, under which id.
+type Place struct {
+	Scope Scope
+	ID    uuid.UUID
 }
 
 // Claim is what ClaimIdempotency found.
@@ -101,6 +124,7 @@ type Claim struct {
 // CandidateQuery asks which verifications a webhook without a key might be
 // about.
 type CandidateQuery struct {
+	Scope      Scope
 	Connection string
 	Product    string
 	// At is when the webhook arrived.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -37,35 +35,35 @@ func (s *Service) Sweep(ctx context.Context) error {
 }
 
 func (s *Service) expireOverdue(ctx context.Context, now time.Time) error {
-	return inBatches(func() ([]uuid.UUID, error) { return s.store.Overdue(ctx, now, sweepBatch) },
-		func(id uuid.UUID) error { return s.expire(ctx, id) })
+	return inBatches(func() ([]Place, error) { return s.store.Overdue(ctx, now, sweepBatch) },
+		func(overdue Place) error { return s.expire(ctx, overdue) })
 }
 
 // inBatches works off a backlog. A row that fails does not hold up the ones
 // behind it, but a batch in which none succeeds ends the round.
-func inBatches(next func() ([]uuid.UUID, error), do func(uuid.UUID) error) error {
+func inBatches(next func() ([]Place, error), do func(Place) error) error {
 	for range maxBatches {
-		ids, err := next()
+		places, err := next()
 		if err != nil {
 			return err
 		}
 		var failed []error
-		for _, id := range ids {
-			if err := do(id); err != nil {
+		for _, place := range places {
+			if err := do(place); err != nil {
 				failed = append(failed, err)
 			}
 		}
-		if len(ids) < sweepBatch || len(failed) == len(ids) {
+		if len(places) < sweepBatch || len(failed) == len(places) {
 			return errors.Join(failed...)
 		}
 	}
 	return nil
 }
 
-func (s *Service) expire(ctx context.Context, id uuid.UUID) error {
+func (s *Service) expire(ctx context.Context, overdue Place) error {
 	var effect Effect
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
-		v, err := tx.Lock(ctx, id)
+		v, err := tx.Lock(ctx, overdue.Scope, overdue.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -80,14 +78,18 @@ func (s *Service) expire(ctx context.Context, id uuid.UUID) error {
 }
 
 func (s *Service) failUnstarted(ctx context.Context, now time.Time) error {
-	return inBatches(func() ([]uuid.UUID, error) { return s.store.Unstarted(ctx, now.Add(-startPatience), sweepBatch) },
-		func(id uuid.UUID) error { return s.fail(ctx, id, ReasonStartInterrupted) })
+	return inBatches(func() ([]Place, error) { return s.store.Unstarted(ctx, now.Add(-startPatience), sweepBatch) },
+		func(unstarted Place) error { return s.fail(ctx, unstarted, ReasonStartInterrupted) })
 }
 
 func (s *Service) recheckParked(ctx context.Context, now time.Time) error {
-	ids, err := s.store.ParkedRecently(ctx, now.Add(-parkedRecheck), sweepBatch)
+	parked, err := s.store.ParkedRecently(ctx, now.Add(-parkedRecheck), sweepBatch)
 	if err != nil {
 		return err
 	}
-	return s.retryAll(ctx, ids)
+	var failed []error
+	for _, waiting := range parked {
+		failed = append(failed, s.retryOne(ctx, waiting))
+	}
+	return errors.Join(failed...)
 }

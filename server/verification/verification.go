@@ -64,6 +64,8 @@ type Verification struct {
 	BindTime time.Time
 	// FinalTime is set exactly while the state is terminal.
 	FinalTime time.Time
+	// EraseTime is when everything personal was removed; zero if it was not.
+	EraseTime time.Time
 }
 
 // Result derives what the state means for an app.
@@ -101,7 +103,7 @@ type Delivery struct {
 	ReceiveTime time.Time
 	// Headers are the ones worth keeping; never a signature or a credential.
 	Headers map[string]string
-	// Body is the raw request body.
+	// Body is the raw request body; nil once it was purged.
 	Body []byte
 	// DedupeKey is the same for every attempt at delivering the same thing.
 	DedupeKey string
@@ -114,6 +116,9 @@ type Delivery struct {
 	Effect Effect
 	// VerificationID is the verification it was applied to; zero if none.
 	VerificationID uuid.UUID
+	// Emptied: neither headers nor body nor anything that names somebody is
+	// stored; only that something came, when, and what it did.
+	Emptied bool
 }
 
 // BoundRef says which verification a provider ref means, and how surely.
@@ -142,6 +147,13 @@ type Flow struct {
 	ReturnWindow time.Duration
 	// Exclusive allows one open verification per connection and product.
 	Exclusive bool
+	// EndUsers lets end users start the flow with their own token.
+	EndUsers bool
+	// MaxOpen is how many verifications of the flow may be open at a time; zero
+	// for no limit.
+	MaxOpen int
+	// MaxOpenPerSubject is the same for one subject.
+	MaxOpenPerSubject int
 	// Lifetime is how long a person has.
 	Lifetime time.Duration
 	// Grace is how long after expiry a signed decision still wins.

@@ -310,8 +310,9 @@ type Verification struct {
 	ReasonCodes []string `protobuf:"bytes,8,rep,name=reason_codes,json=reasonCodes,proto3" json:"reason_codes,omitempty"`
 	// How surely the provider's events belong to this verification.
 	Match VerificationMatch `protobuf:"varint,9,opt,name=match,proto3,enum=verigate.v1.VerificationMatch" json:"match,omitempty"`
-	// Where the person goes to be verified. Only present for API keys and while
-	// the verification is not terminal; treat it like a password.
+	// Where the person goes to be verified. Only present for API keys and the end
+	// user's own token, and while the verification is not terminal; treat it like
+	// a password.
 	HostedUrl string `protobuf:"bytes,10,opt,name=hosted_url,json=hostedUrl,proto3" json:"hosted_url,omitempty"`
 	// The caller's own key-value pairs, as given at start. Only present for API
 	// keys.

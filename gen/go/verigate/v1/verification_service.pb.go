@@ -31,10 +31,12 @@ type StartVerificationRequest struct {
 	// letters, digits and hyphens.
 	Flow string `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
 	// Who is verified: your opaque id for your user. Not a name, not an e-mail
-	// address.
+	// address. Required with an API key. With an end user's token it is the
+	// token's own subject: leave it empty.
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Your own id for this verification. Need not be unique: GetVerification by
-	// reference returns the newest.
+	// reference returns the newest. For API keys only: an end user could name
+	// somebody else's order.
 	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
 	// Makes retries safe: any string that is unique for this start within the
 	// project and environment.
@@ -47,12 +49,15 @@ type StartVerificationRequest struct {
 	RedirectUrl string `protobuf:"bytes,5,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
 	// Where the person goes after failing or refusing; rules as redirect_url.
 	FailureRedirectUrl string `protobuf:"bytes,6,opt,name=failure_redirect_url,json=failureRedirectUrl,proto3" json:"failure_redirect_url,omitempty"`
-	// Where decisions are sent as signed callbacks; https. Beats the flow's.
+	// Where decisions are sent as signed callbacks; https. Beats the flow's. For
+	// API keys only.
 	CallbackUrl string `protobuf:"bytes,7,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	// Where every other event is sent; https. Beats the flow's.
+	// Where every other event is sent; https. Beats the flow's. For API keys
+	// only.
 	EventsCallbackUrl string `protobuf:"bytes,8,opt,name=events_callback_url,json=eventsCallbackUrl,proto3" json:"events_callback_url,omitempty"`
 	// How long it may take until the decision, from 1 second to 30 days; a
-	// provider's review counts. Empty means the flow's lifetime.
+	// provider's review counts. Empty means the flow's lifetime, which an end
+	// user cannot exceed.
 	ExpiresIn *durationpb.Duration `protobuf:"bytes,9,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	// Title of the hosted page. Empty means the flow's.
 	PageTitle string `protobuf:"bytes,10,opt,name=page_title,json=pageTitle,proto3" json:"page_title,omitempty"`
@@ -61,7 +66,7 @@ type StartVerificationRequest struct {
 	// Shown by the hosted page after failing. Empty means the flow's.
 	FailureMessage string `protobuf:"bytes,12,opt,name=failure_message,json=failureMessage,proto3" json:"failure_message,omitempty"`
 	// Your own key-value pairs, returned with the verification. Never sent to the
-	// provider.
+	// provider. For API keys only.
 	Metadata      map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -698,10 +703,10 @@ var File_verigate_v1_verification_service_proto protoreflect.FileDescriptor
 
 const file_verigate_v1_verification_service_proto_rawDesc = "" +
 	"\n" +
-	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\xd5\x06\n" +
+	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\xd3\x06\n" +
 	"\x18StartVerificationRequest\x12+\n" +
-	"\x04flow\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18@2\f^[a-z0-9-]*$R\x04flow\x129\n" +
-	"\asubject\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\asubject\x12;\n" +
+	"\x04flow\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18@2\f^[a-z0-9-]*$R\x04flow\x127\n" +
+	"\asubject\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\asubject\x12;\n" +
 	"\treference\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\treference\x12A\n" +
 	"\x0fidempotency_key\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x022\x0e^[\\x20-\\x7E]*$R\x0eidempotencyKey\x12+\n" +
 	"\fredirect_url\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\vredirectUrl\x12:\n" +

@@ -86,8 +86,9 @@ export type Verification = Message<"verigate.v1.Verification"> & {
   match: VerificationMatch;
 
   /**
-   * Where the person goes to be verified. Only present for API keys and while
-   * the verification is not terminal; treat it like a password.
+   * Where the person goes to be verified. Only present for API keys and the end
+   * user's own token, and while the verification is not terminal; treat it like
+   * a password.
    *
    * @generated from field: string hosted_url = 10;
    */

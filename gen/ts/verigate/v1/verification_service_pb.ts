@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file verigate/v1/verification_service.proto.
  */
 export const file_verigate_v1_verification_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ2ZXJpZ2F0ZS92MS92ZXJpZmljYXRpb25fc2VydmljZS5wcm90bxILdmVyaWdhdGUudjEingUKGFN0YXJ0VmVyaWZpY2F0aW9uUmVxdWVzdBIlCgRmbG93GAEgASgJQhe6SBRyEhABGEAyDF5bYS16MC05LV0qJBIwCgdzdWJqZWN0GAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEjAKCXJlZmVyZW5jZRgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhi6SBVyExiAAjIOXltceDIwLVx4N0VdKiQSHgoMcmVkaXJlY3RfdXJsGAUgASgJQgi6SAVyAxiAEBImChRmYWlsdXJlX3JlZGlyZWN0X3VybBgGIAEoCUIIukgFcgMYgBASHgoMY2FsbGJhY2tfdXJsGAcgASgJQgi6SAVyAxiAEBIlChNldmVudHNfY2FsbGJhY2tfdXJsGAggASgJQgi6SAVyAxiAEBJACgpleHBpcmVzX2luGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIARIcCgpwYWdlX3RpdGxlGAogASgJQgi6SAVyAxjIARIhCg9zdWNjZXNzX21lc3NhZ2UYCyABKAlCCLpIBXIDGOgHEiEKD2ZhaWx1cmVfbWVzc2FnZRgMIAEoCUIIukgFcgMY6AcSXgoIbWV0YWRhdGEYDSADKAsyMy52ZXJpZ2F0ZS52MS5TdGFydFZlcmlmaWNhdGlvblJlcXVlc3QuTWV0YWRhdGFFbnRyeUIXukgUmgERECAiBnIEEAEYQCoFcgMYgAQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInYKGVN0YXJ0VmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uEhIKCmhvc3RlZF91cmwYAiABKAkSFAoMY2xpZW50X3Rva2VuGAMgASgJIrMCChZHZXRWZXJpZmljYXRpb25SZXF1ZXN0EhcKAmlkGAEgASgJQgu6SAjYAQFyA7ABARIwCglyZWZlcmVuY2UYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh4KDWFmdGVyX3ZlcnNpb24YAyABKANCB7pIBCICKAASNQoEd2FpdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAOne6SHQacgogZ2V0X3ZlcmlmaWNhdGlvbi5pZF9vcl9yZWZlcmVuY2USI3NldCBleGFjdGx5IG9uZSBvZiBpZCBhbmQgcmVmZXJlbmNlGikodGhpcy5pZCA9PSAnJykgIT0gKHRoaXMucmVmZXJlbmNlID09ICcnKSJKChdHZXRWZXJpZmljYXRpb25SZXNwb25zZRIvCgx2ZXJpZmljYXRpb24YASABKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24irAQKGExpc3RWZXJpZmljYXRpb25zUmVxdWVzdBJDCgZzdGF0ZXMYASADKA4yHi52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb25TdGF0ZUITukgQkgENEAkYASIHggEEEAEgABIVCgRmbG93GAIgASgJQge6SARyAhhAEhkKB3N1YmplY3QYAyABKAlCCLpIBXIDGIACEj4KEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgi6SAWyAQIyABI/ChFjcmVhdGVfdGltZV91bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLpIBbIBAjIAEh0KCXBhZ2Vfc2l6ZRgGIAEoBUIKukgHGgUYyAEoABIuCgpwYWdlX3Rva2VuGAcgASgJQhq6SBdyFRiABDIQXltBLVphLXowLTlfLV0qJDrIAbpIxAEawQEKHWxpc3RfdmVyaWZpY2F0aW9ucy50aW1lX29yZGVyEjFjcmVhdGVfdGltZV9mcm9tIG11c3QgYmUgYmVmb3JlIGNyZWF0ZV90aW1lX3VudGlsGm0haGFzKHRoaXMuY3JlYXRlX3RpbWVfZnJvbSkgfHwgIWhhcyh0aGlzLmNyZWF0ZV90aW1lX3VudGlsKSB8fCB0aGlzLmNyZWF0ZV90aW1lX2Zyb20gPCB0aGlzLmNyZWF0ZV90aW1lX3VudGlsImYKGUxpc3RWZXJpZmljYXRpb25zUmVzcG9uc2USMAoNdmVyaWZpY2F0aW9ucxgBIAMoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSwoZQ2FuY2VsVmVyaWZpY2F0aW9uUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyJNChpDYW5jZWxWZXJpZmljYXRpb25SZXNwb25zZRIvCgx2ZXJpZmljYXRpb24YASABKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24iZAoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIeCg1hZnRlcl92ZXJzaW9uGAIgASgDQge6SAQiAigAEhgKEGZvbGxvd19yZXZpc2lvbnMYAyABKAgy/gMKE1ZlcmlmaWNhdGlvblNlcnZpY2USYgoRU3RhcnRWZXJpZmljYXRpb24SJS52ZXJpZ2F0ZS52MS5TdGFydFZlcmlmaWNhdGlvblJlcXVlc3QaJi52ZXJpZ2F0ZS52MS5TdGFydFZlcmlmaWNhdGlvblJlc3BvbnNlEmEKD0dldFZlcmlmaWNhdGlvbhIjLnZlcmlnYXRlLnYxLkdldFZlcmlmaWNhdGlvblJlcXVlc3QaJC52ZXJpZ2F0ZS52MS5HZXRWZXJpZmljYXRpb25SZXNwb25zZSIDkAIBEmcKEUxpc3RWZXJpZmljYXRpb25zEiUudmVyaWdhdGUudjEuTGlzdFZlcmlmaWNhdGlvbnNSZXF1ZXN0GiYudmVyaWdhdGUudjEuTGlzdFZlcmlmaWNhdGlvbnNSZXNwb25zZSIDkAIBEmoKEkNhbmNlbFZlcmlmaWNhdGlvbhImLnZlcmlnYXRlLnYxLkNhbmNlbFZlcmlmaWNhdGlvblJlcXVlc3QaJy52ZXJpZ2F0ZS52MS5DYW5jZWxWZXJpZmljYXRpb25SZXNwb25zZSIDkAICEksKC1dhdGNoU3RhdHVzEh8udmVyaWdhdGUudjEuV2F0Y2hTdGF0dXNSZXF1ZXN0GhkudmVyaWdhdGUudjEuU3RhdHVzVXBkYXRlMAFCPFo6Z2l0aHViLmNvbS92ZXJpZ2F0ZS92ZXJpZ2F0ZS9nZW4vZ28vdmVyaWdhdGUvdjE7dmVyaWdhdGV2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_verigate_v1_verification]);
+  fileDesc("CiZ2ZXJpZ2F0ZS92MS92ZXJpZmljYXRpb25fc2VydmljZS5wcm90bxILdmVyaWdhdGUudjEinAUKGFN0YXJ0VmVyaWZpY2F0aW9uUmVxdWVzdBIlCgRmbG93GAEgASgJQhe6SBRyEhABGEAyDF5bYS16MC05LV0qJBIuCgdzdWJqZWN0GAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIwCglyZWZlcmVuY2UYAyABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEjEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIYukgVchMYgAIyDl5bXHgyMC1ceDdFXSokEh4KDHJlZGlyZWN0X3VybBgFIAEoCUIIukgFcgMYgBASJgoUZmFpbHVyZV9yZWRpcmVjdF91cmwYBiABKAlCCLpIBXIDGIAQEh4KDGNhbGxiYWNrX3VybBgHIAEoCUIIukgFcgMYgBASJQoTZXZlbnRzX2NhbGxiYWNrX3VybBgIIAEoCUIIukgFcgMYgBASQAoKZXhwaXJlc19pbhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESHAoKcGFnZV90aXRsZRgKIAEoCUIIukgFcgMYyAESIQoPc3VjY2Vzc19tZXNzYWdlGAsgASgJQgi6SAVyAxjoBxIhCg9mYWlsdXJlX21lc3NhZ2UYDCABKAlCCLpIBXIDGOgHEl4KCG1ldGFkYXRhGA0gAygLMjMudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXF1ZXN0Lk1ldGFkYXRhRW50cnlCF7pIFJoBERAgIgZyBBABGEAqBXIDGIAEGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ2ChlTdGFydFZlcmlmaWNhdGlvblJlc3BvbnNlEi8KDHZlcmlmaWNhdGlvbhgBIAEoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbhISCgpob3N0ZWRfdXJsGAIgASgJEhQKDGNsaWVudF90b2tlbhgDIAEoCSKzAgoWR2V0VmVyaWZpY2F0aW9uUmVxdWVzdBIXCgJpZBgBIAEoCUILukgI2AEBcgOwAQESMAoJcmVmZXJlbmNlGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIeCg1hZnRlcl92ZXJzaW9uGAMgASgDQge6SAQiAigAEjUKBHdhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyADp3ukh0GnIKIGdldF92ZXJpZmljYXRpb24uaWRfb3JfcmVmZXJlbmNlEiNzZXQgZXhhY3RseSBvbmUgb2YgaWQgYW5kIHJlZmVyZW5jZRopKHRoaXMuaWQgPT0gJycpICE9ICh0aGlzLnJlZmVyZW5jZSA9PSAnJykiSgoXR2V0VmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uIqwEChhMaXN0VmVyaWZpY2F0aW9uc1JlcXVlc3QSQwoGc3RhdGVzGAEgAygOMh4udmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uU3RhdGVCE7pIEJIBDRAJGAEiB4IBBBABIAASFQoEZmxvdxgCIAEoCUIHukgEcgIYQBIZCgdzdWJqZWN0GAMgASgJQgi6SAVyAxiAAhI+ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIukgFsgECMgASPwoRY3JlYXRlX3RpbWVfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgi6SAWyAQIyABIdCglwYWdlX3NpemUYBiABKAVCCrpIBxoFGMgBKAASLgoKcGFnZV90b2tlbhgHIAEoCUIaukgXchUYgAQyEF5bQS1aYS16MC05Xy1dKiQ6yAG6SMQBGsEBCh1saXN0X3ZlcmlmaWNhdGlvbnMudGltZV9vcmRlchIxY3JlYXRlX3RpbWVfZnJvbSBtdXN0IGJlIGJlZm9yZSBjcmVhdGVfdGltZV91bnRpbBptIWhhcyh0aGlzLmNyZWF0ZV90aW1lX2Zyb20pIHx8ICFoYXModGhpcy5jcmVhdGVfdGltZV91bnRpbCkgfHwgdGhpcy5jcmVhdGVfdGltZV9mcm9tIDwgdGhpcy5jcmVhdGVfdGltZV91bnRpbCJmChlMaXN0VmVyaWZpY2F0aW9uc1Jlc3BvbnNlEjAKDXZlcmlmaWNhdGlvbnMYASADKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIksKGUNhbmNlbFZlcmlmaWNhdGlvblJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiTQoaQ2FuY2VsVmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uImQKEldhdGNoU3RhdHVzUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESHgoNYWZ0ZXJfdmVyc2lvbhgCIAEoA0IHukgEIgIoABIYChBmb2xsb3dfcmV2aXNpb25zGAMgASgIMv4DChNWZXJpZmljYXRpb25TZXJ2aWNlEmIKEVN0YXJ0VmVyaWZpY2F0aW9uEiUudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXF1ZXN0GiYudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXNwb25zZRJhCg9HZXRWZXJpZmljYXRpb24SIy52ZXJpZ2F0ZS52MS5HZXRWZXJpZmljYXRpb25SZXF1ZXN0GiQudmVyaWdhdGUudjEuR2V0VmVyaWZpY2F0aW9uUmVzcG9uc2UiA5ACARJnChFMaXN0VmVyaWZpY2F0aW9ucxIlLnZlcmlnYXRlLnYxLkxpc3RWZXJpZmljYXRpb25zUmVxdWVzdBomLnZlcmlnYXRlLnYxLkxpc3RWZXJpZmljYXRpb25zUmVzcG9uc2UiA5ACARJqChJDYW5jZWxWZXJpZmljYXRpb24SJi52ZXJpZ2F0ZS52MS5DYW5jZWxWZXJpZmljYXRpb25SZXF1ZXN0GicudmVyaWdhdGUudjEuQ2FuY2VsVmVyaWZpY2F0aW9uUmVzcG9uc2UiA5ACAhJLCgtXYXRjaFN0YXR1cxIfLnZlcmlnYXRlLnYxLldhdGNoU3RhdHVzUmVxdWVzdBoZLnZlcmlnYXRlLnYxLlN0YXR1c1VwZGF0ZTABQjxaOmdpdGh1Yi5jb20vdmVyaWdhdGUvdmVyaWdhdGUvZ2VuL2dvL3ZlcmlnYXRlL3YxO3ZlcmlnYXRldjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_verigate_v1_verification]);
 
 /**
  * StartVerificationRequest says what to start, for whom.
@@ -33,7 +33,8 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
 
   /**
    * Who is verified: your opaque id for your user. Not a name, not an e-mail
-   * address.
+   * address. Required with an API key. With an end user's token it is the
+   * token's own subject: leave it empty.
    *
    * @generated from field: string subject = 2;
    */
@@ -41,7 +42,8 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
 
   /**
    * Your own id for this verification. Need not be unique: GetVerification by
-   * reference returns the newest.
+   * reference returns the newest. For API keys only: an end user could name
+   * somebody else's order.
    *
    * @generated from field: string reference = 3;
    */
@@ -74,14 +76,16 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
   failureRedirectUrl: string;
 
   /**
-   * Where decisions are sent as signed callbacks; https. Beats the flow's.
+   * Where decisions are sent as signed callbacks; https. Beats the flow's. For
+   * API keys only.
    *
    * @generated from field: string callback_url = 7;
    */
   callbackUrl: string;
 
   /**
-   * Where every other event is sent; https. Beats the flow's.
+   * Where every other event is sent; https. Beats the flow's. For API keys
+   * only.
    *
    * @generated from field: string events_callback_url = 8;
    */
@@ -89,7 +93,8 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
 
   /**
    * How long it may take until the decision, from 1 second to 30 days; a
-   * provider's review counts. Empty means the flow's lifetime.
+   * provider's review counts. Empty means the flow's lifetime, which an end
+   * user cannot exceed.
    *
    * @generated from field: google.protobuf.Duration expires_in = 9;
    */
@@ -118,7 +123,7 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
 
   /**
    * Your own key-value pairs, returned with the verification. Never sent to the
-   * provider.
+   * provider. For API keys only.
    *
    * @generated from field: map<string, string> metadata = 13;
    */
@@ -411,12 +416,22 @@ export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PUR
 /**
  * VerificationService starts verifications and tells what became of them.
  *
- * Every call carries a credential in the `Authorization: Bearer` header: an
- * API key may do everything in its project and environment; a client token may
- * get and watch its one verification. A missing or bad credential is
- * `unauthenticated`; whatever belongs to somebody else is `not_found`. A field
- * that breaks a rule is `invalid_argument` with one violation per field in a
- * `buf.validate.Violations` detail.
+ * Every call carries a credential in the `Authorization: Bearer` header:
+ *
+ * - an API key acts in its project and environment, by its scopes:
+ *   `verifications:write` starts and cancels, `verifications:read` gets, lists
+ *   and watches;
+ * - a client token, made by StartVerification, gets and watches its one
+ *   verification;
+ * - an end user's own OIDC access token starts flows that allow it, and gets
+ *   and watches that user's verifications.
+ *
+ * A credential that is missing, bad or not meant for the call is
+ * `unauthenticated`, always with the same text: the gateway's log says why.
+ * Whatever belongs to somebody else is `not_found`. A field that breaks a rule
+ * is `invalid_argument` with one violation per field in a
+ * `buf.validate.Violations` detail. Too many calls are `resource_exhausted`
+ * with a `google.rpc.RetryInfo` detail that says how long to wait.
  *
  * @generated from service verigate.v1.VerificationService
  */
@@ -433,8 +448,8 @@ export const VerificationService: GenService<{
    * Errors: `invalid_argument`; `not_found` (no such flow in the key's
    * environment); `already_exists` (the idempotency key was used with other
    * content); `aborted` (a start with this key is still in progress, retry);
-   * `resource_exhausted` (the flow is exclusive and its lane is taken, retry
-   * later); `unavailable` (the provider did not answer, retry helps);
+   * `resource_exhausted` (too many calls, starts or open verifications, or the
+   * flow is exclusive and its lane is taken; retry later); `unavailable` (the provider did not answer, retry helps);
    * `failed_precondition` (the provider refuses our account or request, retry
    * does not help).
    *

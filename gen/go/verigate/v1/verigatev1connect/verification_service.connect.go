@@ -95,8 +95,8 @@ type VerificationServiceClient interface {
 	// Errors: `invalid_argument`; `not_found` (no such flow in the key's
 	// environment); `already_exists` (the idempotency key was used with other
 	// content); `aborted` (a start with this key is still in progress, retry);
-	// `resource_exhausted` (the flow is exclusive and its lane is taken, retry
-	// later); `unavailable` (the provider did not answer, retry helps);
+	// `resource_exhausted` (too many calls, starts or open verifications, or the
+	// flow is exclusive and its lane is taken; retry later); `unavailable` (the provider did not answer, retry helps);
 	// `failed_precondition` (the provider refuses our account or request, retry
 	// does not help).
 	StartVerification(context.Context, *v1.StartVerificationRequest) (*v1.StartVerificationResponse, error)
@@ -176,8 +176,8 @@ type VerificationServiceHandler interface {
 	// Errors: `invalid_argument`; `not_found` (no such flow in the key's
 	// environment); `already_exists` (the idempotency key was used with other
 	// content); `aborted` (a start with this key is still in progress, retry);
-	// `resource_exhausted` (the flow is exclusive and its lane is taken, retry
-	// later); `unavailable` (the provider did not answer, retry helps);
+	// `resource_exhausted` (too many calls, starts or open verifications, or the
+	// flow is exclusive and its lane is taken; retry later); `unavailable` (the provider did not answer, retry helps);
 	// `failed_precondition` (the provider refuses our account or request, retry
 	// does not help).
 	StartVerification(context.Context, *v1.StartVerificationRequest) (*v1.StartVerificationResponse, error)

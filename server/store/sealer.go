@@ -1,0 +1,94 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/seal"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// sealer seals what a delivery brought and opens it again.
+type sealer struct {
+	keyring func() *seal.Keyring
+}
+
+// content is what is stored of a delivery's headers and body.
+type content struct {
+	keyID         string
+	headers, body []byte
+}
+
+// The columns of delivery that are sealed. Their names are part of what a
+// sealed value is bound to, so they stay.
+const (
+	columnHeaders = "headers"
+	columnBody    = "body"
+)
+
+// errNoKeyring is for the log.
+var errNoKeyring = errors.New("the store was opened without encryption keys, so it can neither keep nor open what a delivery brought")
+
+// sealedIn names where a sealed value lies: it opens nowhere else.
+func sealedIn(id uuid.UUID, column string) []byte { return []byte(id.String() + "/" + column) }
+
+func (s sealer) ring() (*seal.Keyring, error) {
+	if s.keyring != nil {
+		if ring := s.keyring(); ring != nil {
+			return ring, nil
+		}
+	}
+	return nil, internal(errNoKeyring)
+}
+
+// seal seals under the keyring's first key.
+func (s sealer) seal(id uuid.UUID, headers map[string]string, body []byte) (content, error) {
+	ring, err := s.ring()
+	if err != nil {
+		return content{}, err
+	}
+	text, err := json.Marshal(notNil(headers))
+	if err != nil {
+		return content{}, internal(err)
+	}
+	c := content{keyID: ring.KeyID()}
+	if c.headers, err = ring.Seal(text, sealedIn(id, columnHeaders)); err != nil {
+		return content{}, internal(err)
+	}
+	if c.body, err = ring.Seal(body, sealedIn(id, columnBody)); err != nil {
+		return content{}, internal(err)
+	}
+	return c, nil
+}
+
+// open returns what a row that is not purged holds. A row without a key id is
+// from before deliveries were sealed.
+func (s sealer) open(r sqlc.Delivery) (map[string]string, []byte, error) {
+	text, body := r.Headers, r.Body
+	if r.KeyID != "" {
+		ring, err := s.ring()
+		if err != nil {
+			return nil, nil, err
+		}
+		if text, err = ring.Open(r.KeyID, r.Headers, sealedIn(r.ID, columnHeaders)); err != nil {
+			return nil, nil, internal(fmt.Errorf("the headers of delivery %s: %w", r.ID, err))
+		}
+		if body, err = ring.Open(r.KeyID, r.Body, sealedIn(r.ID, columnBody)); err != nil {
+			return nil, nil, internal(fmt.Errorf("the body of delivery %s: %w", r.ID, err))
+		}
+	}
+	var headers map[string]string
+	if err := readJSON(columnHeaders, text, &headers); err != nil {
+		return nil, nil, internal(err)
+	}
+	return headers, body, nil
+}
+
+// internal is our own fault; cause is for the log and holds nothing personal.
+func internal(cause error) error {
+	return verification.NewError(verification.KindInternal, "INTERNAL", "internal error").WithCause(cause)
+}
