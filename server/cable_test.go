@@ -25,6 +25,8 @@ type cable struct {
 	mu   sync.Mutex
 	down bool
 	ends map[net.Conn]struct{}
+	// heard, if set, reads along what goes to the database.
+	heard *statements
 }
 
 // newCable puts a line in front of the database of dsn; use cable.dsn.
@@ -87,7 +89,7 @@ func (c *cable) join(near net.Conn) {
 	}
 	var other sync.WaitGroup
 	other.Go(func() {
-		_, _ = io.Copy(far, near)
+		_, _ = io.Copy(c.tapped(far), near)
 		_ = far.Close()
 	})
 	_, _ = io.Copy(near, far)
@@ -109,6 +111,23 @@ func (c *cable) drop(end net.Conn) {
 	defer c.mu.Unlock()
 	delete(c.ends, end)
 	_ = end.Close()
+}
+
+// listen lets somebody read along on connections from now on.
+func (c *cable) listen(s *statements) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = s
+}
+
+// tapped is the far end; what is written to it is read along before it arrives.
+func (c *cable) tapped(far net.Conn) io.Writer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard == nil {
+		return far
+	}
+	return io.MultiWriter(c.heard.connection(), far)
 }
 
 // cut breaks every connection and refuses new ones.

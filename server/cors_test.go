@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/verigate/verigate/server"
+	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/pgdev/pgtest"
 )
 
 // preflight asks whether a page of an origin may call.
@@ -39,17 +43,63 @@ func TestAConfiguredOriginMayCall(t *testing.T) {
 	}
 }
 
-func TestNoOtherOriginMayCall(t *testing.T) {
+// wantNoOrigin fails if a browser page of the origin may call.
+func wantNoOrigin(t *testing.T, g *gateway, origin string) {
+	t.Helper()
+	for _, a := range []answer{preflight(g, origin), g.call(http.MethodPost, service+"ListVerifications", "{}", "Origin: "+origin,
+		"Content-Type: application/json", "Authorization: Bearer "+g.key)} {
+		for name := range a.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s was told %s: %q", origin, name, a.header.Values(name))
+			}
+		}
+	}
+}
+
+func TestNoOtherOriginMayCallAndEachRefusalIsCounted(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)
 	for _, origin := range []string{
 		"https://evil.test", "http://app.example.com", "https://app.example.com.evil.test", "https://app.example.com:8443",
-		"null", "http://localhost:3000", "http://127.0.0.1", "https://APP.example.com.",
+		"null", "http://localhost:3000", "http://127.0.0.1", "https://APP.example.com.", "*", "https://*.example.com",
 	} {
-		for _, a := range []answer{preflight(g, origin), g.call(http.MethodPost, service+"ListVerifications", "{}", "Origin: "+origin,
-			"Content-Type: application/json", "Authorization: Bearer "+g.key)} {
+		before := g.metric("verigate_origins_refused_total")
+		wantNoOrigin(t, g, origin)
+		if n := g.metric("verigate_origins_refused_total") - before; n < 2 {
+			t.Errorf("%s was refused twice and counted %v times", origin, n)
+		}
+	}
+}
+
+func TestWithoutConfiguredOriginsNoPageMayCall(t *testing.T) {
+	t.Parallel()
+	g := open(t, func(c *config.Config) { c.Origins = nil })
+	for _, origin := range []string{"https://app.example.com", "null", "http://localhost", g.url} {
+		wantNoOrigin(t, g, origin)
+	}
+}
+
+func TestPagesOfThisMachineMayCallInDevelopmentOnly(t *testing.T) {
+	t.Parallel()
+	g := openWith(t, pgtest.New(t), nil, func(o *server.Options) { o.Development = true })
+	for _, origin := range []string{"http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:3000"} {
+		if got := preflight(g, origin).header.Get("Access-Control-Allow-Origin"); got != origin {
+			t.Errorf("%s was told %q", origin, got)
+		}
+	}
+	for _, origin := range []string{"http://localhost.evil.test", "https://evil.test", "http://127.0.0.1.evil.test", "http://evil.test#localhost"} {
+		wantNoOrigin(t, g, origin)
+	}
+}
+
+func TestNoPageMayCallTheOperatorsOrTheProvidersPort(t *testing.T) {
+	t.Parallel()
+	g := open(t, apart)
+	for _, url := range []string{g.operator + "/verigate.v1.OperatorService/ListApiKeys", g.operator + "/metrics", g.webhooks + "/webhooks/fake"} {
+		for _, method := range []string{http.MethodOptions, http.MethodPost} {
+			a := callAt(t, newHTTPClient(t, false, ""), method, url, "", "Origin: https://app.example.com", "Access-Control-Request-Method: POST")
 			if allowed := a.header.Get("Access-Control-Allow-Origin"); allowed != "" {
-				t.Errorf("%s was told %q", origin, allowed)
+				t.Errorf("%s %s tells the page %q", method, url, allowed)
 			}
 		}
 	}

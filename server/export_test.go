@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -14,3 +15,10 @@ func (s *Server) ForgetMigrations() {
 	defer s.readyz.mu.Unlock()
 	s.readyz.checkTime = time.Time{}
 }
+
+// Handler is what the first port serves, for a node that runs nothing beside
+// it.
+func (s *Server) Handler() http.Handler { return s.ports[0].server.Handler }
+
+// Purge does now what the upkeep does every minute.
+func (s *Server) Purge(ctx context.Context) error { return s.purge(ctx) }

@@ -25,6 +25,8 @@ type fakeProvider struct {
 	mu sync.Mutex
 	// fault is what Start returns, if set.
 	fault error
+	// panics is what Start and Decode panic with, if set.
+	panics any
 	// legs are the return URLs of the starts, by verification.
 	legs map[string]verification.StartSession
 }
@@ -51,7 +53,22 @@ func (p *fakeProvider) failStarts(err error) {
 	p.fault = err
 }
 
+func (p *fakeProvider) panicWith(value any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.panics = value
+}
+
+func (p *fakeProvider) panicIfAsked() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.panics != nil {
+		panic(p.panics)
+	}
+}
+
 func (p *fakeProvider) Start(_ context.Context, r verification.StartSession) (verification.Session, error) {
+	p.panicIfAsked()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fault != nil {
@@ -83,7 +100,8 @@ type fakeHook struct {
 	Name string `json:"name,omitempty"`
 }
 
-func (*fakeProvider) Decode(w provider.Webhook) (provider.Notice, error) {
+func (p *fakeProvider) Decode(w provider.Webhook) (provider.Notice, error) {
+	p.panicIfAsked()
 	var hook fakeHook
 	if err := json.Unmarshal(w.Body, &hook); err != nil || hook.ID == "" {
 		return provider.Notice{}, errors.New("the body is not a fake webhook")

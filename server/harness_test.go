@@ -41,17 +41,25 @@ func acmeTest() verification.Scope {
 	return verification.Scope{Project: "acme", Environment: verification.Test}
 }
 
-const tokenSecret = "marked-client-token-secret-of-32-bytes-and-more"
+const (
+	tokenSecret      = "marked-client-token-secret-of-32-bytes-and-more"
+	encryptionSecret = "marked-encryption-secret-of-32-bytes-and-more"
+)
 
-// gateway is one node under test, serving on a loopback port.
+// gateway is one node under test, serving on loopback ports.
 type gateway struct {
-	t        *testing.T
-	url      string
+	t *testing.T
+	// url is where callers go; the other two are the same unless the
+	// configuration says otherwise.
+	url, webhooks, operator string
+
 	server   *server.Server
 	provider *fakeProvider
 	logs     *logs
 	// key is an API key of shopTest.
 	key string
+	// options are what the node was made of.
+	options server.Options
 
 	// stop ends the node as SIGTERM does and waits for it. It may be called
 	// more than once.
@@ -71,10 +79,13 @@ func newConfig(dsn string, fake *fakeProvider) *config.Config {
 	cfg := &config.Config{
 		PublicURL:       "http://gateway.test",
 		DatabaseURL:     secret.New(dsn),
-		ClientTokenKeys: []config.ClientTokenKey{{ID: "k1", Secret: secret.New(tokenSecret)}},
+		ClientTokenKeys: []config.Key{{ID: "k1", Secret: secret.New(tokenSecret)}},
+		EncryptionKeys:  []config.Key{{ID: "e1", Secret: secret.New(encryptionSecret)}},
+		Retention:       config.Retention{Deliveries: 24 * time.Hour},
 		Origins:         []string{"https://app.example.com"},
 		Watch: config.Watch{
-			Heartbeat: time.Hour, MaxAge: time.Hour, PollInterval: 100 * time.Millisecond, MaxWatchers: 1000,
+			Heartbeat: time.Hour, MaxAge: time.Hour, PollInterval: 100 * time.Millisecond,
+			MaxWatchers: 1000, MaxPerToken: 100,
 		},
 		Drain: 100 * time.Millisecond,
 	}
@@ -100,50 +111,127 @@ func open(t *testing.T, change func(*config.Config)) *gateway {
 // openOn starts a node on a database that others may use too.
 func openOn(t *testing.T, dsn string, change func(*config.Config)) *gateway {
 	t.Helper()
+	return openWith(t, dsn, change, nil)
+}
+
+// openDeveloping starts a node that may call fakes on loopback.
+func openDeveloping(t *testing.T, dsn string, change func(*config.Config)) *gateway {
+	t.Helper()
+	return openWith(t, dsn, change, func(o *server.Options) { o.Development = true })
+}
+
+// openWith starts a node with options of its own.
+func openWith(t *testing.T, dsn string, change func(*config.Config), adjust func(*server.Options)) *gateway {
+	t.Helper()
 	g := &gateway{t: t, provider: newFakeProvider(), logs: &logs{}}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.url = "http://" + listener.Addr().String()
+	listeners := []net.Listener{listen(t)}
+	g.url = "http://" + listeners[0].Addr().String()
 	cfg := newConfig(dsn, g.provider)
 	cfg.PublicURL = g.url
 	if change != nil {
 		change(cfg)
 	}
-	log := telemetry.NewLogger(g.logs, slog.LevelDebug, true)
-	g.server, err = server.New(t.Context(), server.Options{Config: cfg, Log: log, Tracer: noop.NewTracerProvider()})
-	if err != nil {
+	options := server.Options{
+		Config: cfg, Log: telemetry.NewLogger(g.logs, slog.LevelDebug, true), Tracer: noop.NewTracerProvider(),
+	}
+	if adjust != nil {
+		adjust(&options)
+	}
+	g.options = options
+	var err error
+	if g.server, err = server.New(t.Context(), options); err != nil {
 		t.Fatalf("server.New: %v", err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	served := make(chan error, 1)
-	go func() { served <- g.server.Serve(ctx, listener) }()
-	g.stop = sync.OnceValue(func() error {
-		cancel()
-		return <-served
-	})
-	t.Cleanup(func() {
-		if err := g.stop(); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	for range g.server.Addresses()[1:] {
+		listeners = append(listeners, listen(t))
+	}
+	g.locate(cfg.Listeners, listeners)
+	g.serve(listeners)
 	g.key = g.newKey(shopTest())
 	return g
 }
 
-// newKey makes an API key of a tenant.
+// again makes another node like this one, over another way to the database.
+// Whoever asked serves or closes it.
+func (g *gateway) again(dsn string) *server.Server {
+	g.t.Helper()
+	cfg := *g.options.Config
+	cfg.DatabaseURL = secret.New(dsn)
+	options := g.options
+	options.Config = &cfg
+	node, err := server.New(g.t.Context(), options)
+	if err != nil {
+		g.t.Fatalf("server.New: %v", err)
+	}
+	return node
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// locate says where each group of routes is served.
+func (g *gateway) locate(l config.Listeners, listeners []net.Listener) {
+	where := make(map[string]string, len(listeners))
+	for i, address := range g.server.Addresses() {
+		where[address] = "http://" + listeners[i].Addr().String()
+	}
+	g.webhooks, g.operator = where[l.Webhooks.Address], where[l.Operator.Address]
+}
+
+func (g *gateway) serve(listeners []net.Listener) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(g.t.Context()))
+	served := make(chan error, 1)
+	go func() { served <- g.server.Serve(ctx, listeners...) }()
+	g.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-served
+	})
+	g.t.Cleanup(func() {
+		if err := g.stop(); err != nil {
+			g.t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+// admin makes and ends API keys in the database, as the command does.
+func (g *gateway) admin() *access.Admin {
+	return &access.Admin{Store: g.server.Store(), Random: rand.Reader, Now: time.Now}
+}
+
+// command is who the tests are in the audit log.
+func command() verification.Operator { return verification.Operator{Actor: "command:test@host"} }
+
+// newKey makes an API key for a tenant's backend.
 func (g *gateway) newKey(scope verification.Scope) string {
 	g.t.Helper()
-	key, text, err := access.NewKey(scope, "test", rand.Reader, time.Now())
+	return g.newKeyFor(scope, access.BackendScopes()...)
+}
+
+// newOperatorKey makes an API key for a tenant's operator, who may do nothing
+// else.
+func (g *gateway) newOperatorKey(scope verification.Scope) string {
+	g.t.Helper()
+	return g.newKeyFor(scope, access.OperatorScope)
+}
+
+// newKeyFor makes an API key with the given scopes.
+func (g *gateway) newKeyFor(scope verification.Scope, scopes ...access.KeyScope) string {
+	g.t.Helper()
+	_, text, err := g.admin().Create(g.t.Context(), scope, "test", scopes, 0, command())
 	if err != nil {
-		g.t.Fatal(err)
-	}
-	if err := g.server.Store().AddKey(g.t.Context(), key); err != nil {
 		g.t.Fatal(err)
 	}
 	return text.Reveal()
 }
+
+// keyID is the public part of a key's text.
+func keyID(key string) string { return strings.Split(key, "_")[2] }
 
 // api returns a client with a credential that speaks Connect over HTTP 1.1.
 func (g *gateway) api(credential string) verigatev1connect.VerificationServiceClient {
@@ -154,6 +242,12 @@ func (g *gateway) apiOver(w wire, credential string) verigatev1connect.Verificat
 	client := newHTTPClient(g.t, w.http2, credential)
 	return verigatev1connect.NewVerificationServiceClient(
 		connect.NewClient(connecthttp.NewTransport(client, g.url, w.options...)))
+}
+
+// operatorAPI returns a client of OperatorService with a credential.
+func (g *gateway) operatorAPI(credential string) verigatev1connect.OperatorServiceClient {
+	return verigatev1connect.NewOperatorServiceClient(
+		connect.NewClient(connecthttp.NewTransport(newHTTPClient(g.t, false, credential), g.operator)))
 }
 
 // newHTTPClient returns a client that follows no redirect, adds a credential,
@@ -192,25 +286,32 @@ type answer struct {
 	body   string
 }
 
-// call sends a plain HTTP request with header lines such as "Origin: x".
+// call sends a plain HTTP request to the public port, with header lines such as
+// "Origin: x".
 func (g *gateway) call(method, path, body string, lines ...string) answer {
 	g.t.Helper()
-	request, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
+	return callAt(g.t, newHTTPClient(g.t, false, ""), method, g.url+path, body, lines...)
+}
+
+// callAt sends a plain HTTP request to any address.
+func callAt(t *testing.T, client *http.Client, method, url, body string, lines ...string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ": ")
 		request.Header.Set(name, value)
 	}
-	response, err := newHTTPClient(g.t, false, "").Do(request)
+	response, err := client.Do(request)
 	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
+		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		g.t.Fatalf("%s %s: %v", method, path, err)
+		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	return answer{status: response.StatusCode, header: response.Header, body: string(text)}
 }

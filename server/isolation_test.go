@@ -1,179 +1,133 @@
 package server_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
-	"time"
 
-	"connectrpc.com/connect/v2"
-	"github.com/google/uuid"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
-	"github.com/verigate/verigate/server/access"
-	"github.com/verigate/verigate/server/config"
-	"github.com/verigate/verigate/server/secret"
-	"github.com/verigate/verigate/server/verification"
+	"github.com/verigate/verigate/server/pgdev/pgtest"
 )
 
-// intruder is a credential that may not touch the victim's verification.
-type intruder struct {
-	name       string
-	credential string
-	// known tells that the credential is good for something else.
-	known bool
-	// client tells that it is a client token.
-	client bool
+// walk is every call that can be aimed at one verification.
+func walk(v *verigatev1.Verification) map[string]proto.Message {
+	requests := make(map[string]proto.Message)
+	for _, a := range callerAttacks() {
+		if a.aimed {
+			requests[a.name] = a.aim(target{id: v.GetId(), reference: v.GetReference()})
+		}
+	}
+	return requests
 }
 
-// token signs a client token as the gateway would, for any row.
-func token(t *testing.T, v *verification.Verification) string {
-	t.Helper()
-	tokens, err := access.NewTokens([]access.TokenKey{{ID: "k1", Secret: secret.New(tokenSecret)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := tokens.Issue(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func intruders(g *gateway, victim string) []intruder {
-	g.t.Helper()
-	later := time.Now().Add(time.Hour)
-	id := uuid.MustParse(victim)
-	revoked := g.newKey(shopTest())
-	if ok, err := g.server.Store().RevokeKey(g.t.Context(), strings.Split(revoked, "_")[2], time.Now()); err != nil || !ok {
-		g.t.Fatalf("RevokeKey: %t, %v", ok, err)
-	}
-	return []intruder{
-		{name: "nothing"},
-		{name: "garbage", credential: "garbage"},
-		{name: "a key of another shape", credential: "vg_test_zz"},
-		{name: "a key with bytes outside ASCII", credential: "vg_test_\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe_x"},
-		{name: "a key that was never made", credential: "vg_test_0011223344556677_" + long(43)},
-		{name: "a key with the other prefix", credential: strings.Replace(g.key, "vg_test_", "vg_live_", 1)},
-		{name: "a revoked key", credential: revoked},
-		{name: "an expired token", credential: token(g.t, &verification.Verification{ID: id, Scope: shopTest(), GraceUntil: time.Now().Add(-time.Hour)})},
-		{name: "another project's key", credential: g.newKey(acmeTest()), known: true},
-		{name: "the other environment's key", credential: g.newKey(shopLive()), known: true},
-		{name: "another verification's token", credential: g.start(g.api(g.key)).GetClientToken(), known: true, client: true},
-		{name: "a token of another project", credential: token(g.t, &verification.Verification{ID: id, Scope: acmeTest(), GraceUntil: later}), known: true, client: true},
-		{name: "a token of the other environment", credential: token(g.t, &verification.Verification{ID: id, Scope: shopLive(), GraceUntil: later}), known: true, client: true},
-	}
-}
-
-// walk is every call that could reach the victim.
-func walk(victim *verigatev1.Verification) map[string]proto.Message {
-	return map[string]proto.Message{
-		"get":              &verigatev1.GetVerificationRequest{Id: victim.GetId()},
-		"get by reference": &verigatev1.GetVerificationRequest{Reference: victim.GetReference()},
-		"long poll":        &verigatev1.GetVerificationRequest{Id: victim.GetId(), Wait: longWait()},
-		"cancel":           &verigatev1.CancelVerificationRequest{Id: victim.GetId()},
-		"watch":            &verigatev1.WatchStatusRequest{Id: victim.GetId()},
-	}
-}
-
-func TestNobodyReachesAnotherCallersVerification(t *testing.T) {
+func TestTheWalkKnowsEveryCallOfTheContract(t *testing.T) {
 	t.Parallel()
-	g := open(t, func(c *config.Config) { c.Flows = append(c.Flows, secretFlow()) })
-	started, err := g.api(g.key).StartVerification(t.Context(), &verigatev1.StartVerificationRequest{
-		Flow: "identity", Subject: "victim", Reference: "victim-order", IdempotencyKey: "victim-once",
-	})
-	if err != nil {
-		t.Fatal(err)
+	known := attacks()
+	for _, method := range everyMethod() {
+		if !slices.ContainsFunc(known, func(a attack) bool { return a.method == string(method.Name()) }) {
+			t.Errorf("no test aims %s at what belongs to others; add it to attacks", method.FullName())
+		}
 	}
-	victim := started.GetVerification()
-	for _, in := range intruders(g, victim.GetId()) {
-		t.Run(in.name, func(t *testing.T) {
+}
+
+func TestEveryBadCredentialGetsTheSameAnswerAsNoneOnEveryCallAndProtocol(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pgtest.New(t), nil)
+	strangers := s.strangers(t)
+	for _, p := range protocols() {
+		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			api := g.in(t).api(in.credential)
-			for name, request := range walk(victim) {
-				want := connect.CodeUnauthenticated
-				if in.known && (name != "cancel" || !in.client) {
-					want = connect.CodeNotFound
+			d := s.in(t).door(p)
+			for _, a := range attacks() {
+				method, request := a.descriptor(t), a.aim(s.victim)
+				none := d.knock(method, "", request)
+				if !saysUnauthenticated(none) {
+					t.Errorf("%s without a credential is answered with\n%s", a.name, none)
 				}
-				wantTheOneText(t, name, send(t.Context(), api, request), want)
-			}
-			if !in.known || in.client {
-				wantTheOneText(t, "start", send(t.Context(), api, begin(func(*verigatev1.StartVerificationRequest) {})), connect.CodeUnauthenticated)
-				wantTheOneText(t, "list", send(t.Context(), api, &verigatev1.ListVerificationsRequest{}), connect.CodeUnauthenticated)
-				return
-			}
-			list, err := api.ListVerifications(t.Context(), &verigatev1.ListVerificationsRequest{Subject: "victim"})
-			if err != nil || len(list.GetVerifications()) != 0 {
-				t.Errorf("list: %v, %v; want nothing", list, err)
-			}
-			err = send(t.Context(), api, &verigatev1.StartVerificationRequest{Flow: "shop-test-only", Subject: "s"})
-			wantCode(t, err, connect.CodeNotFound)
-			own, err := api.StartVerification(t.Context(), &verigatev1.StartVerificationRequest{
-				Flow: "identity", Subject: "other", IdempotencyKey: "victim-once",
-			})
-			if err != nil || own.GetVerification().GetId() == victim.GetId() {
-				t.Errorf("the same idempotency key elsewhere: %v, %v; want a verification of its own", own, err)
+				for name, authorization := range strangers {
+					if reply := d.knock(method, authorization, request); reply != none {
+						t.Errorf("%s with %s is answered with\n%s\nand without a credential with\n%s", a.name, name, reply, none)
+					}
+				}
 			}
 		})
 	}
 }
 
-// secretFlow is a flow that exists for one tenant only.
-func secretFlow() verification.Flow {
-	return verification.Flow{
-		Name: "shop-test-only", Scope: shopTest(), Connection: "fake", Product: "id2", Lifetime: time.Hour, Grace: time.Hour,
+func TestAGoodCredentialOnACallThatIsNotForItLooksLikeABadOne(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pgtest.New(t), nil)
+	foreigners := s.foreigners(t)
+	for _, p := range protocols() {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			g := s.in(t)
+			d := g.door(p)
+			for _, a := range attacks() {
+				method, request := a.descriptor(t), a.aim(s.victim)
+				none := d.knock(method, "", request)
+				lacking := g.newKeyFor(shopTest(), without(a.scope)...)
+				if reply := d.knock(method, "Bearer "+lacking, request); reply != none {
+					t.Errorf("%s with a key that lacks %s is answered with\n%s", a.name, a.scope, reply)
+				}
+				only := g.newKeyFor(shopTest(), a.scope)
+				if reply := d.knock(method, "Bearer "+only, a.aim(nothing())); saysUnauthenticated(reply) {
+					t.Errorf("%s with a key that has only %s is answered with\n%s", a.name, a.scope, reply)
+				}
+				for name, f := range foreigners {
+					if f.may(a) {
+						continue
+					}
+					if reply := d.knock(method, "Bearer "+f.credential, request); reply != none {
+						t.Errorf("%s with %s is answered with\n%s", a.name, name, reply)
+					}
+				}
+			}
+		})
 	}
 }
 
-// wantTheOneText fails unless the error is the same for everything that is
-// refused with this code: what differs tells something.
-func wantTheOneText(t *testing.T, call string, err error, code connect.Code) {
+func TestWhatBelongsToOthersLooksLikeWhatDoesNotExistOnEveryCallAndProtocol(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pgtest.New(t), nil)
+	foreigners := s.foreigners(t)
+	for _, p := range protocols() {
+		t.Run(p.name, func(t *testing.T) {
+			d := s.in(t).door(p)
+			for _, a := range attacks() {
+				if !a.aimed {
+					continue
+				}
+				method := a.descriptor(t)
+				absent := d.knock(method, "Bearer "+s.owner, a.aim(nothing()))
+				if !saysNotFound(absent) {
+					t.Errorf("%s of nothing is answered with\n%s", a.name, absent)
+				}
+				for name, f := range foreigners {
+					if !f.may(a) {
+						continue
+					}
+					for _, at := range []target{s.victim, nothing()} {
+						if reply := d.knock(method, "Bearer "+f.credential, a.aim(at)); reply != absent {
+							t.Errorf("%s of %v by %s is answered with\n%s\nand the owner's look for nothing with\n%s", a.name, at, name, reply, absent)
+						}
+					}
+				}
+			}
+		})
+	}
+	s.wantVictimUntouched(t)
+}
+
+// wantVictimUntouched fails unless the owner still has what was aimed at.
+func (s *scene) wantVictimUntouched(t *testing.T) {
 	t.Helper()
-	texts := map[connect.Code]struct{ message, reason string }{
-		connect.CodeUnauthenticated: {access.ErrUnauthenticated.Message, "UNAUTHENTICATED"},
-		connect.CodeNotFound:        {verification.ErrNotFound.Message, "VERIFICATION_NOT_FOUND"},
+	if v := s.in(t).state(s.victim.id); v.GetState() != pending || v.GetVersion() != 2 || v.GetSubject() != "victim" {
+		t.Errorf("the victim is now %v", v)
 	}
-	if err == nil || connect.CodeOf(err) != code {
-		t.Errorf("%s: %v, want code %v", call, err, code)
-		return
+	key, err := s.server.Store().Key(t.Context(), s.victim.key)
+	if err != nil || !key.RevokeTime.IsZero() || !key.ExpireTime.IsZero() || key.SuccessorID != "" {
+		t.Errorf("the victim's key is now %+v, %v", key, err)
 	}
-	if want := code.String() + ": " + texts[code].message; err.Error() != want {
-		t.Errorf("%s: %q, want %q", call, err, want)
-	}
-	infos := details[*errdetails.ErrorInfo](t, err)
-	if len(infos) != 1 || infos[0].GetReason() != texts[code].reason || len(infos[0].GetMetadata()) != 0 {
-		t.Errorf("%s: details %v, want the reason %s alone", call, infos, texts[code].reason)
-	}
-}
-
-func TestAWebhookOfOneEnvironmentCannotTouchTheOther(t *testing.T) {
-	t.Parallel()
-	g := open(t, nil)
-	live := g.api(g.newKey(shopLive()))
-	v := g.start(live).GetVerification()
-	for _, connection := range []string{"fake", "fake-acme"} {
-		if a := g.deliver(connection, hook(verification.Passed, v.GetId())); a.status != 200 {
-			t.Errorf("%s answered %d", connection, a.status)
-		}
-	}
-	got, err := live.GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Id: v.GetId()})
-	if err != nil || got.GetVerification().GetState() != pending {
-		t.Errorf("after foreign webhooks: %v, %v; want it pending", got, err)
-	}
-	if n := g.metric(`verigate_deliveries_parked_total{connection="fake"}`); n != 1 {
-		t.Errorf("%v deliveries parked, want 1", n)
-	}
-}
-
-func TestARevokedKeyStopsWorkingAtOnce(t *testing.T) {
-	t.Parallel()
-	g := open(t, nil)
-	key := g.newKey(shopTest())
-	api := g.api(key)
-	g.start(api)
-	if _, err := g.server.Store().RevokeKey(t.Context(), strings.Split(key, "_")[2], time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	wantTheOneText(t, "list", send(t.Context(), api, &verigatev1.ListVerificationsRequest{}), connect.CodeUnauthenticated)
 }

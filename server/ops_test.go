@@ -171,7 +171,7 @@ func TestTheMetricsTellWhatHappened(t *testing.T) {
 		`verigate_events_total{effect="applied",event="session_opened",rung="",source="gateway"}`:                                    1,
 		`verigate_events_total{effect="applied",event="passed",rung="payload_key",source="provider"}`:                                1,
 		`verigate_deliveries_parked_total{connection="fake"}`:                                                                        1,
-		`verigate_credentials_refused_total`:                                                                                         1,
+		`verigate_credentials_refused_total{reason="token"}`:                                                                         1,
 		`verigate_rpc_duration_seconds_count{code="ok",procedure="/verigate.v1.VerificationService/StartVerification"}`:              1,
 		`verigate_rpc_duration_seconds_count{code="unauthenticated",procedure="/verigate.v1.VerificationService/ListVerifications"}`: 1,
 	} {

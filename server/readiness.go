@@ -12,6 +12,8 @@ import (
 	connectv1 "connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/verigate/verigate/db"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/secret"
@@ -31,6 +33,9 @@ type readiness struct {
 	dsn   secret.Value
 	store *store.Store
 	now   func() time.Time
+
+	// asking lets any number of probes cost one question at a time.
+	asking singleflight.Group
 
 	mu         sync.Mutex
 	draining   bool
@@ -64,8 +69,14 @@ func (r *readiness) checkMigrations(ctx context.Context) error {
 }
 
 // problem names what is wrong, in words that are safe for anybody; empty if
-// nothing is. Whoever asks may hang up: the answer is for the next one too.
+// nothing is.
 func (r *readiness) problem(ctx context.Context) string {
+	answer, _, _ := r.asking.Do("", func() (any, error) { return r.ask(ctx), nil })
+	return answer.(string)
+}
+
+// ask finds out. Whoever asks may hang up: the answer is for others too.
+func (r *readiness) ask(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
 	r.mu.Lock()
@@ -100,7 +111,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // Check implements grpchealth.Checker.
 func (r *readiness) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
-	if req.Service != "" && req.Service != verigatev1connect.VerificationServiceName {
+	if req.Service != "" && req.Service != verigatev1connect.VerificationServiceName && req.Service != verigatev1connect.OperatorServiceName {
 		return nil, connectv1.NewError(connectv1.CodeNotFound, errUnknownService)
 	}
 	if r.problem(ctx) != "" {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,12 +17,12 @@ import (
 	"connectrpc.com/validate"
 	"github.com/rs/cors"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/returnleg"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/telemetry"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/webhook"
 )
 
@@ -40,72 +39,49 @@ const (
 	corsMaxAge = 7200
 )
 
-// Settings of the HTTP server. No read or write time-out covers a whole
-// request: it would end every stream. Bodies and messages have their own.
-const (
-	readHeaderTimeout = 5 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	maxStreams        = 1000 // per HTTP/2 connection: proxies multiplex
-	pingAfter         = 30 * time.Second
-	pingTimeout       = 15 * time.Second
-	stalledWrite      = 15 * time.Second
-)
-
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler: handler, Protocols: protocols,
-		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter,
-			PingTimeout: pingTimeout, WriteByteTimeout: stalledWrite,
-		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-}
-
-func (s *Server) routes() (http.Handler, error) {
+// routes are what a port with the given roles answers.
+func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 	mux := http.NewServeMux()
-	if err := s.mountRPC(mux); err != nil {
-		return nil, err
-	}
-	ingress := &webhook.Handler{Connections: s.catalog, Applier: s.domain, Meter: s.metrics, Log: s.log, Now: time.Now}
-	mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(ingress, "webhook", otelhttp.WithTracerProvider(s.options.Tracer)))
-	back := &returnleg.Handler{Returner: s.domain, Log: s.log}
-	back.Mount(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.Handle("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", s.metrics.Handler())
-	if s.options.Mount != nil {
-		s.options.Mount(mux)
+	if err := s.mountRPC(mux, roles); err != nil {
+		return nil, err
 	}
-	return telemetry.WithRequestID(s.withCORS(rpc.WithWriteControl(withRPCHeaders(mux)))), nil
+	if roles[publicRole] {
+		back := &returnleg.Handler{Returner: s.domain, Limits: s.limits, Log: s.log}
+		back.Mount(mux)
+		if s.options.Mount != nil {
+			s.options.Mount(mux)
+		}
+	}
+	if roles[webhookRole] {
+		ingress := &webhook.Handler{
+			Connections: s.catalog, Applier: s.domain, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
+		}
+		mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(ingress, "webhook", otelhttp.WithTracerProvider(s.options.Tracer)))
+	}
+	if roles[operatorRole] {
+		mux.Handle("GET /metrics", s.metrics.Handler())
+	}
+	handler := rpc.WithWriteControl(withRPCHeaders(mux))
+	if roles[publicRole] {
+		handler = s.withCORS(handler)
+	}
+	handler = transport.WithRecovery(handler, s.log)
+	handler = transport.WithSecurityHeaders(handler, strings.HasPrefix(s.options.Config.PublicURL, "https://"))
+	return telemetry.WithRequestID(transport.WithAddress(handler, s.catalog.addresses)), nil
 }
 
-func (s *Server) mountRPC(mux *http.ServeMux) error {
-	tracing, err := otelconnect.NewServerInterceptor(
-		otelconnect.WithTracerProvider(s.options.Tracer),
-		// A span per endless stream would never be exported.
-		otelconnect.WithFilter(func(_ context.Context, spec connect.Spec) bool {
-			return spec.StreamType == connect.StreamTypeUnary
-		}),
-	)
+// mountRPC mounts the services of the roles, and health and reflection beside
+// them.
+func (s *Server) mountRPC(mux *http.ServeMux, roles map[role]bool) error {
+	if !roles[publicRole] && !roles[operatorRole] {
+		return nil
+	}
+	api, err := s.newAPI(roles)
 	if err != nil {
 		return err
 	}
-	api := connect.NewServer(
-		rpc.Observe(s.metrics, s.log, time.Now),
-		rpc.BoundUploads(uploadTimeout),
-		tracing,
-		rpc.Authenticate(s.authenticator(), s.metrics, s.log),
-		validate.NewServerInterceptor(),
-		rpc.Storable(),
-	)
-	verigatev1connect.RegisterVerificationServiceHandler(api, s.rpcService())
 	connecthttp.Mount(mux, api,
 		connecthttp.WithReadMaxBytes(maxRequest),
 		connecthttp.WithCompressMinBytes(compressFrom),
@@ -118,21 +94,55 @@ func (s *Server) mountRPC(mux *http.ServeMux) error {
 	)
 	// These modules serve the older line of connect; on the wire it is the same.
 	mux.Handle(grpchealth.NewHandler(s.readyz))
-	reflector := grpcreflect.NewStaticReflector(verigatev1connect.VerificationServiceName, grpchealth.HealthV1ServiceName)
-	mux.Handle(grpcreflect.NewHandlerV1(reflector))
-	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	if roles[operatorRole] {
+		reflector := grpcreflect.NewStaticReflector(
+			verigatev1connect.VerificationServiceName, verigatev1connect.OperatorServiceName, grpchealth.HealthV1ServiceName)
+		mux.Handle(grpcreflect.NewHandlerV1(reflector))
+		mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	}
 	return nil
 }
 
+// newAPI puts the services behind their interceptors.
+func (s *Server) newAPI(roles map[role]bool) (*connect.Server, error) {
+	tracing, err := otelconnect.NewServerInterceptor(
+		otelconnect.WithTracerProvider(s.options.Tracer),
+		// A span per endless stream would never be exported.
+		otelconnect.WithFilter(func(_ context.Context, spec connect.Spec) bool {
+			return spec.StreamType == connect.StreamTypeUnary
+		}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	auth := s.authenticator()
+	api := connect.NewServer(
+		rpc.Observe(s.metrics, s.log, time.Now),
+		rpc.BoundUploads(uploadTimeout),
+		rpc.LimitAddress(s.limits),
+		tracing,
+		rpc.Authenticate(auth, s.metrics, s.log),
+		rpc.LimitCaller(s.limits),
+		validate.NewServerInterceptor(),
+		rpc.Storable(),
+	)
+	if roles[publicRole] {
+		verigatev1connect.RegisterVerificationServiceHandler(api, s.rpcService(auth))
+	}
+	if roles[operatorRole] {
+		verigatev1connect.RegisterOperatorServiceHandler(api, s.operatorService())
+	}
+	return api, nil
+}
+
 // withRPCHeaders keeps caches and proxies from holding back or changing what a
-// caller is told, and browsers from guessing its type.
+// caller is told.
 func withRPCHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/"+verigatev1connect.VerificationServiceName+"/") {
+		if strings.HasPrefix(r.URL.Path, "/verigate.v1.") {
 			header := w.Header()
 			header.Set("Cache-Control", "no-store, no-transform")
 			header.Set("X-Accel-Buffering", "no")
-			header.Set("X-Content-Type-Options", "nosniff")
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -142,7 +152,11 @@ func withRPCHeaders(next http.Handler) http.Handler {
 func (s *Server) withCORS(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: func(origin string) bool {
-			return s.catalog.allowsOrigin(origin) || (s.options.Development && isLoopbackOrigin(origin))
+			allowed := s.catalog.allowsOrigin(origin) || (s.options.Development && isLoopbackOrigin(origin))
+			if !allowed {
+				s.metrics.OriginRefused()
+			}
+			return allowed
 		},
 		AllowedMethods: connectcors.AllowedMethods(),
 		AllowedHeaders: append(connectcors.AllowedHeaders(), "Authorization", telemetry.RequestIDHeader),
@@ -150,26 +164,6 @@ func (s *Server) withCORS(next http.Handler) http.Handler {
 		MaxAge:         corsMaxAge,
 	}).Handler(next)
 }
-
-// outgoing is the client for calls to providers.
-func outgoing(tracer trace.TracerProvider) *http.Client {
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   maxIdlePerHost,
-		IdleConnTimeout:       idleTimeout,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: answerTimeout,
-	}
-	return &http.Client{Transport: otelhttp.NewTransport(transport, otelhttp.WithTracerProvider(tracer))}
-}
-
-const (
-	dialTimeout    = 5 * time.Second
-	answerTimeout  = 60 * time.Second // adapters set their own, shorter ones
-	maxIdlePerHost = 32
-)
 
 func isLoopbackOrigin(origin string) bool {
 	u, err := url.Parse(origin)

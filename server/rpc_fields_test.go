@@ -181,7 +181,7 @@ func TestEveryBrokenRuleIsNamed(t *testing.T) {
 func TestEveryBrokenFieldIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)
-	err := send(t.Context(), g.api(g.key), &verigatev1.StartVerificationRequest{Reference: "a\n", PageTitle: long(201)})
+	err := send(t.Context(), g.api(g.key), &verigatev1.StartVerificationRequest{Subject: "a\n", Reference: "a\n", PageTitle: long(201)})
 	wantCode(t, err, connect.CodeInvalidArgument)
 	for _, field := range []string{"flow", "subject", "reference", "page_title"} {
 		wantField(t, err, field)

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/pgdev/pgtest"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 	"github.com/verigate/verigate/server/sandbox"
 	"github.com/verigate/verigate/server/secret"
@@ -31,13 +33,23 @@ type lab struct {
 	sandbox  string
 	// attempts are the outcomes of the emulator's webhooks.
 	attempts chan sandbox.Delivery
+	// detour, if set, answers in the emulator's place.
+	detour atomic.Pointer[http.HandlerFunc]
 }
 
 func newLab(t *testing.T, faults sandbox.Faults) *lab {
 	t.Helper()
+	return newLabWith(t, faults, func(change func(*config.Config)) *gateway {
+		return openDeveloping(t, pgtest.New(t), change)
+	})
+}
+
+// newLabWith is a lab around a node that somebody else opens.
+func newLabWith(t *testing.T, faults sandbox.Faults, opened func(change func(*config.Config)) *gateway) *lab {
+	t.Helper()
 	provider := httptest.NewUnstartedServer(nil)
 	l := &lab{sandbox: "http://" + provider.Listener.Addr().String(), attempts: make(chan sandbox.Delivery, 100)}
-	l.gateway = open(t, func(c *config.Config) { l.configure(c) })
+	l.gateway = opened(l.configure)
 	emulator, err := sandbox.NewVerifyHuman(sandbox.Options{
 		BaseURL: l.sandbox, APIKey: secret.New(labKey), WebhookURL: l.url + "/webhooks/vh", WebhookSecret: secret.New(labSecret),
 		WebhookDelay: -1, Now: time.Now, Faults: faults, Retry: sandbox.Retry{Attempts: 2, Base: time.Millisecond},
@@ -50,7 +62,13 @@ func newLab(t *testing.T, faults sandbox.Faults) *lab {
 		t.Fatal(err)
 	}
 	l.emulator = emulator
-	provider.Config.Handler = emulator
+	provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if detour := l.detour.Load(); detour != nil {
+			(*detour)(w, r)
+			return
+		}
+		emulator.ServeHTTP(w, r)
+	})
 	provider.Start()
 	t.Cleanup(func() {
 		if err := emulator.Close(context.WithoutCancel(t.Context())); err != nil {
@@ -62,10 +80,7 @@ func newLab(t *testing.T, faults sandbox.Faults) *lab {
 }
 
 func (l *lab) configure(c *config.Config) {
-	settings, ok := verifyhuman.New().(*verifyhuman.Settings)
-	if !ok {
-		l.t.Fatal("the adapter's settings are of another type")
-	}
+	settings, _ := verifyhuman.New().(*verifyhuman.Settings)
 	settings.BaseURL, settings.APIKey = l.sandbox, secret.New(labKey)
 	settings.WebhookSecrets = []secret.Value{secret.New("whsec_rotated_out"), secret.New(labSecret)}
 	settings.Timeout = time.Second

@@ -74,7 +74,7 @@ func TestTwoNodesExpireEachVerificationOnce(t *testing.T) {
 		}
 	}
 	for _, id := range ids {
-		timeline, err := one.server.Store().Transitions(t.Context(), uuid.MustParse(id))
+		timeline, err := one.server.Store().Transitions(t.Context(), shopTest(), uuid.MustParse(id))
 		if err != nil {
 			t.Fatal(err)
 		}

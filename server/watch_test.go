@@ -23,6 +23,7 @@ const (
 	processing = verigatev1.VerificationState_VERIFICATION_STATE_PROCESSING
 	approved   = verigatev1.VerificationState_VERIFICATION_STATE_APPROVED
 	declined   = verigatev1.VerificationState_VERIFICATION_STATE_DECLINED
+	canceled   = verigatev1.VerificationState_VERIFICATION_STATE_CANCELED
 	expired    = verigatev1.VerificationState_VERIFICATION_STATE_EXPIRED
 )
 

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,29 +15,38 @@ import (
 	"github.com/verigate/verigate/server/verification"
 )
 
-// deliveries returns the bodies and effects that a database holds.
-func deliveries(t *testing.T, dsn string) (bodies [][]byte, effects []string) {
+// deliveries returns the opened bodies and the effects of what a node's
+// database holds of shopTest; a purged body is nil.
+func deliveries(t *testing.T, g *gateway, dsn string) (bodies [][]byte, effects []string) {
+	t.Helper()
+	for _, row := range rowsOf(t, dsn, "SELECT id, effect FROM delivery WHERE project = 'shop' AND environment = 'test' ORDER BY receive_time, id") {
+		id := uuid.UUID(row[0].([16]byte))
+		d, err := g.server.Store().Delivery(t.Context(), shopTest(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies, effects = append(bodies, d.Body), append(effects, row[1].(string))
+	}
+	return bodies, effects
+}
+
+// rowsOf asks the database itself.
+func rowsOf(t *testing.T, dsn, query string, arguments ...any) [][]any {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(t.Context()) }()
-	rows, err := conn.Query(t.Context(), "SELECT body, effect FROM delivery ORDER BY receive_time, id")
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	rows, err := conn.Query(t.Context(), query, arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
-		var body []byte
-		var effect string
-		err := row.Scan(&body, &effect)
-		bodies, effects = append(bodies, body), append(effects, effect)
-		return struct{}{}, err
-	})
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bodies, effects
+	return found
 }
 
 func TestWhatIsNotAWebhookIsRefusedAndNotStored(t *testing.T) {
@@ -76,7 +86,7 @@ func TestWhatIsNotAWebhookIsRefusedAndNotStored(t *testing.T) {
 			}
 		})
 	}
-	if bodies, _ := deliveries(t, dsn); len(bodies) != 0 {
+	if bodies, _ := deliveries(t, g, dsn); len(bodies) != 0 {
 		t.Errorf("%d refused requests were stored", len(bodies))
 	}
 	if n := g.metric(`verigate_webhooks_refused_total{connection="fake",reason="signature"}`); n != 2 {
@@ -95,7 +105,7 @@ func TestAMebibyteIsTakenAndKeptByteForByte(t *testing.T) {
 			t.Fatalf("answered %d %s", a.status, a.body)
 		}
 	}
-	bodies, effects := deliveries(t, dsn)
+	bodies, effects := deliveries(t, g, dsn)
 	if len(bodies) != 2 || !bytes.Equal(bodies[0], []byte(full)) || string(bodies[1]) != "not even JSON \x00\xff" {
 		t.Errorf("the stored bodies differ from what was sent")
 	}
@@ -121,7 +131,7 @@ func TestADeliveryIsAppliedOnceHoweverOftenItComes(t *testing.T) {
 	if err != nil || got.GetVerification().GetState() != approved || got.GetVerification().GetVersion() != 3 {
 		t.Errorf("got %v, %v; want it approved once", got, err)
 	}
-	if _, effects := deliveries(t, dsn); strings.Join(effects, " ") != "applied duplicate duplicate refused" {
+	if _, effects := deliveries(t, g, dsn); strings.Join(effects, " ") != "applied duplicate duplicate refused" {
 		t.Errorf("effects %q", effects)
 	}
 }
@@ -133,7 +143,7 @@ func TestAPingIsAnsweredAndKept(t *testing.T) {
 	if a := g.deliver("fake", hook("ping", "")); a.status != http.StatusOK {
 		t.Errorf("answered %d", a.status)
 	}
-	if _, effects := deliveries(t, dsn); strings.Join(effects, " ") != "ping" {
+	if _, effects := deliveries(t, g, dsn); strings.Join(effects, " ") != "ping" {
 		t.Errorf("effects %q", effects)
 	}
 }

@@ -57,12 +57,18 @@ type process struct {
 // launch starts the binary in a process group of its own, as a shell would.
 func launch(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	return launchReading(t, dir, env, nil, args...)
+}
+
+// launchReading is launch with a standard input.
+func launchReading(t *testing.T, dir string, env []string, stdin io.Reader, args ...string) *process {
+	t.Helper()
 	p := &process{
 		cmd:    exec.Command(binaryPath(t), args...),
 		stdout: newLineWatcher(), stderr: newLineWatcher(), exited: make(chan struct{}),
 	}
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, p.stdout, p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

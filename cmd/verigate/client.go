@@ -107,7 +107,7 @@ func newCaller(w world) *caller { return &caller{world: w} }
 func (c *caller) prepare(cmd *cobra.Command) *cobra.Command {
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&c.url, "url", "", "the server's address (or "+envURL+", or "+devEnvPath+")")
-	flags.StringVar(&c.key, "api-key", "", "API key or client token (or "+envKey+", or "+devEnvPath+"); never printed")
+	flags.StringVar(&c.key, "api-key", "", "where the API key or token is, ${NAME} or file:/path (or "+envKey+", or "+devEnvPath+")")
 	flags.BoolVar(&c.asJSON, "json", false, "print the API's messages as JSON, one per line")
 	classify(cmd)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -161,6 +161,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 type gateway struct {
 	verigatev1connect.VerificationServiceClient
 
+	api  *connect.Client
 	base *url.URL
 	http *http.Client
 }
@@ -184,7 +185,7 @@ func (c *caller) open() (*gateway, error) {
 	}
 	httpClient := newHTTPClient()
 	api := connect.NewClient(connecthttp.NewTransport(httpClient, base.String()), withCredential(key))
-	return &gateway{VerificationServiceClient: verigatev1connect.NewVerificationServiceClient(api), base: base, http: httpClient}, nil
+	return &gateway{VerificationServiceClient: verigatev1connect.NewVerificationServiceClient(api), api: api, base: base, http: httpClient}, nil
 }
 
 // newHTTPClient has no overall time-out, which would end every stream, and
@@ -217,7 +218,14 @@ func withCredential(key secret.Value) connect.ClientInterceptor {
 // file that `verigate dev` wrote. The file's key is for the file's server only.
 func (c *caller) target() (string, secret.Value, error) {
 	address := firstOf(c.url, c.std.Getenv(envURL))
-	key := firstOf(c.key, c.std.Getenv(envKey))
+	key := firstOf(c.std.Getenv(envKey))
+	if c.key != "" {
+		referred, err := c.referredKey()
+		if err != nil {
+			return "", secret.Value{}, err
+		}
+		key = referred.Reveal()
+	}
 	if address == "" || key == "" {
 		local := readEnvFile(c.devEnv)
 		if address == "" {

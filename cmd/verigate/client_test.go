@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +165,8 @@ func (b *bench) runIn(ctx context.Context, args ...string) int {
 	root.SetOut(&b.out)
 	root.SetErr(&b.err)
 	root.AddCommand(commandsIn(b.world)...)
+	root.AddCommand(operatorCommands(b.world)...)
+	root.AddCommand(deliveriesCommand(b.world.std), migrateCommand(b.world.std))
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -192,7 +195,20 @@ func TestTheServerAndKeyAreFound(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		b.env[envURL], b.env[envKey] = "http://127.0.0.1:1", "vg_test_other"
-		b.want(exitPass, b.run("get", testID, "--url", b.url+"/", "--api-key", testKey), "identity", "")
+		b.env["OTHER_KEY"] = testKey
+		b.want(exitPass, b.run("get", testID, "--url", b.url+"/", "--api-key", "${OTHER_KEY}"), "identity", "")
+		if got := b.service.credentials; len(got) != 1 || got[0] != "Bearer "+testKey {
+			t.Errorf("credentials = %v", got)
+		}
+	})
+
+	t.Run("in a file that the flag names", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		delete(b.env, envKey)
+		path := filepath.Join(t.TempDir(), "key")
+		write(t, path, testKey+"\n")
+		b.want(exitPass, b.run("get", testID, "--api-key", "file:"+path), "identity", "")
 		if got := b.service.credentials; len(got) != 1 || got[0] != "Bearer "+testKey {
 			t.Errorf("credentials = %v", got)
 		}
@@ -251,17 +267,24 @@ func TestABadAddressOrKeyIsRefused(t *testing.T) {
 		{"an address without a scheme", "--url", "127.0.0.1:8080", "--url"},
 		{"an address of another kind", "--url", "ftp://example.com", "--url"},
 		{"an address with a user", "--url", "http://me:hunter2@example.com", "must not carry a user"},
-		{"a key with a line break", "--api-key", "vg_test_a\nX-Evil: 1", "--api-key"},
-		{"a key with a space", "--api-key", "vg_test_a b", "--api-key"},
+		{"a key with a line break", "--api-key", "${WITH_BREAK}", "--api-key"},
+		{"a key with a space", "--api-key", "${WITH_SPACE}", "--api-key"},
+		{"a key itself", "--api-key", "vg_test_a", envKey + " is the usual place"},
+		{"a reference to a variable that is not set", "--api-key", "${NOT_SET}", "the environment variable NOT_SET is not set"},
+		{"a reference to a file that is not there", "--api-key", "file:/not/there", "cannot read the file /not/there"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
+			b.env["WITH_BREAK"], b.env["WITH_SPACE"] = "vg_test_a\nX-Evil: 1", "vg_test_a b"
 			b.want(exitUsage, b.run("get", testID, c.flag, c.value), "", c.want)
 			for _, secretText := range []string{"hunter2", "vg_test_a"} {
 				if strings.Contains(b.err.String(), secretText) {
 					t.Errorf("%q shows a credential", b.err.String())
 				}
+			}
+			if len(b.service.credentials) != 0 {
+				t.Error("the server was called")
 			}
 		})
 	}
@@ -283,7 +306,10 @@ func TestAKeyIsNotSentAlongARedirect(t *testing.T) {
 
 func TestHelpTeaches(t *testing.T) {
 	t.Parallel()
-	for _, command := range [][]string{{"start"}, {"get"}, {"list"}, {"cancel"}, {"watch"}, {"sandbox", "complete"}} {
+	for _, command := range [][]string{
+		{"start"}, {"get"}, {"list"}, {"cancel"}, {"watch"}, {"sandbox", "complete"},
+		{"keys", "create"}, {"keys", "list"}, {"keys", "rotate"}, {"keys", "revoke"}, {"audit"}, {"erase"},
+	} {
 		t.Run(strings.Join(command, " "), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
@@ -291,8 +317,10 @@ func TestHelpTeaches(t *testing.T) {
 			for _, part := range []string{"Examples:", "Exit codes:", "--json", "--url", "--api-key"} {
 				b.want(exitPass, code, part, "")
 			}
-			if examples := strings.Count(b.out.String(), "\n  verigate "+strings.Join(command, " ")+" "); examples < 2 {
-				t.Errorf("%d examples", examples)
+			// The line of usage, and two examples.
+			lines := regexp.MustCompile(`(?m)^  .*verigate ` + strings.Join(command, " ") + `( |$)`)
+			if found := lines.FindAllString(b.out.String(), -1); len(found) < 3 {
+				t.Errorf("%d examples", len(found)-1)
 			}
 		})
 	}
@@ -308,4 +336,17 @@ func TestTheShellCompletesValues(t *testing.T) {
 		b := newBench(t)
 		b.want(exitPass, b.run(append([]string{"__complete"}, strings.Split(c.line, " ")...)...), c.want, "")
 	}
+}
+
+func TestHelpOfMaintenanceTeachesToo(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"deliveries reencrypt", "migrate"} {
+		b := newBench(t)
+		code := b.run(append(strings.Fields(line), "--help")...)
+		for _, part := range []string{"Examples:\n  verigate " + line, "--json", "--config"} {
+			b.want(exitPass, code, part, "")
+		}
+	}
+	b := newBench(t)
+	b.want(exitPass, b.run("deliveries", "reencrypt", "--help"), "Exit codes:", "")
 }

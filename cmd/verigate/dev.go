@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/verigate/verigate/server"
 	"github.com/verigate/verigate/server/pgdev"
 	"github.com/verigate/verigate/server/sandbox"
+	"github.com/verigate/verigate/server/sandbox/issuer"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/web"
@@ -63,7 +65,7 @@ the client commands find it there when run beside it.`,
 	f.StringVar(&o.listen, "listen", defaultDevListen, "loopback address to serve on; port 0 picks a free one")
 	f.StringVar(&o.dataDir, "data-dir", defaultDevDataDir, "where the database and dev.env are kept")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "forget the database when it stops (dev.env is still written to the data directory)")
-	f.StringVar(&o.databaseURL, "database-url", "", "use this Postgres instead of a private one")
+	f.StringVar(&o.databaseURL, "database-url", "", "use this Postgres instead of a private one: a URL, ${NAME} or file:/path")
 	f.StringArrayVar(&o.faults, "sandbox-fault", nil, "make the sandbox misbehave: name or name=value, repeatable")
 	f.BoolVar(&o.json, "json", false, "print one JSON object when it is ready, instead of the greeting")
 	o.log.flags(c, "warn")
@@ -114,7 +116,11 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 
 // devDatabase returns a migrated database: a private one unless one was named.
 func devDatabase(ctx context.Context, o devOptions, std streams, log *slog.Logger) (secret.Value, func() error, <-chan struct{}, error) {
-	dsn, stop, died := secret.New(o.databaseURL), func() error { return nil }, (<-chan struct{})(nil)
+	dsn, err := devDatabaseURL(o.databaseURL, std)
+	if err != nil {
+		return secret.Value{}, nil, nil, err
+	}
+	stop, died := func() error { return nil }, (<-chan struct{})(nil)
 	if o.databaseURL == "" {
 		private, err := pgdev.Start(ctx, pgdev.Options{
 			DataDir: o.dataDir, Ephemeral: o.ephemeral, Durable: true, Progress: std.Err, Log: log,
@@ -133,6 +139,15 @@ func devDatabase(ctx context.Context, o devOptions, std streams, log *slog.Logge
 		return secret.Value{}, nil, nil, errors.Join(err, stop())
 	}
 	return dsn, stop, died, nil
+}
+
+// devDatabaseURL reads dev's --database-url, which may be the URL itself: a
+// development database guards nothing.
+func devDatabaseURL(text string, std streams) (secret.Value, error) {
+	if isReference(text) {
+		return resolveFlag("--database-url", text, std)
+	}
+	return secret.New(text), nil
 }
 
 // devParts is what devGateway is made of.
@@ -165,11 +180,16 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 		defer cancel()
 		err = errors.Join(err, emulator.Close(ctx))
 	}()
+	issuer, err := issuer.New(issuer.Options{BaseURL: url + issuerPath, Audience: issuerAudience, Now: time.Now, Random: rand.Reader})
+	if err != nil {
+		return err
+	}
 	demo := &lateHandler{}
 	node, err := server.New(ctx, server.Options{
-		Config: devConfig(url, p.dsn, p.files.tokenKey), Log: p.log, Tracer: tracer, Development: true,
+		Config: devConfig(url, p.dsn, p.files), Log: p.log, Tracer: tracer, Development: true,
 		Mount: func(mux *http.ServeMux) {
 			mux.Handle(sandboxPath+"/", http.StripPrefix(sandboxPath, emulator))
+			mux.Handle(issuerPath+"/", http.StripPrefix(issuerPath, issuer))
 			mux.Handle("/", demo)
 		},
 	})

@@ -22,6 +22,10 @@ const (
 	sandboxWebhookSecret = "whsec_sandbox_verifyhuman"
 	sandboxAPIKey        = "vhk_test_sandbox"
 	ageGateSlug          = "age-gate"
+	// issuerPath is the sandbox issuer of end users' tokens, issuerAudience the
+	// name of this API there.
+	issuerPath     = "/sandbox/issuer"
+	issuerAudience = "verigate-dev"
 )
 
 func devScope() verification.Scope {
@@ -30,7 +34,7 @@ func devScope() verification.Scope {
 
 // devConfig is the configuration that `dev` runs on. The adapter is the real
 // one; nothing behind it knows that the provider is a sandbox.
-func devConfig(url string, dsn, tokenKey secret.Value) *config.Config {
+func devConfig(url string, dsn secret.Value, files *devFiles) *config.Config {
 	settings := &verifyhuman.Settings{
 		BaseURL: url + sandboxPath, APIKey: secret.New(sandboxAPIKey), AuthScheme: verifyhuman.AuthBearer,
 		WebhookSecrets: []secret.Value{secret.New(sandboxWebhookSecret)}, SignatureMode: verifyhuman.SignatureAuto,
@@ -39,10 +43,16 @@ func devConfig(url string, dsn, tokenKey secret.Value) *config.Config {
 	}
 	return &config.Config{
 		PublicURL: url, DatabaseURL: dsn,
-		ClientTokenKeys: []config.ClientTokenKey{{ID: "dev", Secret: tokenKey}},
+		ClientTokenKeys: []config.Key{{ID: "dev", Secret: files.tokenKey}},
+		EncryptionKeys:  []config.Key{{ID: "dev", Secret: files.encryptionKey}},
+		Retention:       config.Retention{Deliveries: devRetention},
+		EndUsers: []config.EndUsers{{
+			Scope: devScope(), Issuer: url + issuerPath, Audiences: []string{issuerAudience},
+			Algorithms: []string{"ES256"}, SubjectClaim: "sub",
+		}},
 		Watch: config.Watch{
 			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute,
-			PollInterval: 500 * time.Millisecond, MaxWatchers: 10_000,
+			PollInterval: 500 * time.Millisecond, MaxWatchers: 10_000, MaxPerToken: 64,
 		},
 		Drain: 500 * time.Millisecond,
 		Connections: []config.Connection{{
@@ -55,10 +65,13 @@ func devConfig(url string, dsn, tokenKey secret.Value) *config.Config {
 	}
 }
 
+// devRetention is how long `dev` keeps what providers delivered.
+const devRetention = 30 * 24 * time.Hour
+
 func devFlow(name, product, hostedURL string) verification.Flow {
 	return verification.Flow{
 		Name: name, Scope: devScope(), Connection: sandboxConnection, Product: product, HostedURL: hostedURL,
-		Inferred: true, ReturnWindow: time.Minute, Lifetime: 15 * time.Minute, Grace: 5 * time.Minute,
+		EndUsers: true, Inferred: true, ReturnWindow: time.Minute, Lifetime: 15 * time.Minute, Grace: 5 * time.Minute,
 		AllowedRedirects: []string{"myapp://", "http://127.0.0.1", "http://localhost", "http://[::1]"},
 	}
 }

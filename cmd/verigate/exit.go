@@ -149,7 +149,11 @@ func explain(err error) string {
 	if fields := violations(answer); len(fields) > 0 && !mentioned(answer.Message(), fields) {
 		text += "\n" + strings.Join(fields, "; ")
 	}
-	if advice := remedy(answer.Code()); advice != "" {
+	advice := remedy(answer.Code())
+	if _, ok := errors.AsType[*operatorError](err); ok {
+		advice = operatorRemedy(answer.Code())
+	}
+	if advice != "" {
 		text += "\n" + advice
 	}
 	return text
@@ -165,14 +169,14 @@ func unconnected(err *connect.Error) bool {
 func remedy(code connect.Code) string {
 	switch code {
 	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
-		return "Check --api-key, VERIGATE_API_KEY or " + devEnvPath +
-			". `verigate keys create` makes a key; a client token may only get and watch its own verification."
+		return "Check --api-key, VERIGATE_API_KEY or " + devEnvPath + ", and the key's scopes. `" + makeKey + " --name backend` makes a key;" +
+			" a client token may only get and watch its own verification."
 	case connect.CodeNotFound:
 		return "Check the name or id, and that the key belongs to the same project and environment."
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeResourceExhausted, connect.CodeAborted:
 		return "Try again in a moment."
 	case connect.CodeUnimplemented:
-		return "The server at --url does not know this call: it is older than this command, or not Verigate."
+		return "The server at --url does not know this call: it is another listener of the gateway, older than this command, or not Verigate."
 	case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
 		return "The server's log says more."
 	case connect.CodeCanceled, connect.CodeInvalidArgument, connect.CodeAlreadyExists,
@@ -180,6 +184,32 @@ func remedy(code connect.Code) string {
 		return ""
 	default:
 		return ""
+	}
+}
+
+// makeKey is how a first key is made, on the database itself.
+const makeKey = "verigate keys create --config verigate.yaml --project acme --environment live"
+
+// operatorError is the error of an operator's command, for which some codes
+// have another remedy.
+type operatorError struct{ answer error }
+
+// Error returns the text of what was answered.
+func (e *operatorError) Error() string { return e.answer.Error() }
+
+// Unwrap returns what was answered.
+func (e *operatorError) Unwrap() error { return e.answer }
+
+// operatorRemedy is remedy for operatorError.
+func operatorRemedy(code connect.Code) string {
+	switch code {
+	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
+		return "An operator's command needs a key of the scope operator in --api-key, VERIGATE_API_KEY or " + devEnvPath +
+			". `" + makeKey + " --name on-call --scope operator` makes one."
+	case connect.CodeUnimplemented:
+		return "OperatorService is on the operator listener; name it with --url."
+	default:
+		return remedy(code)
 	}
 }
 

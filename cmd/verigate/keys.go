@@ -2,204 +2,233 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/verigate/verigate/db"
+	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/server/access"
-	"github.com/verigate/verigate/server/config"
-	"github.com/verigate/verigate/server/store"
-	"github.com/verigate/verigate/server/verification"
 )
 
-func keysCommand(std streams) *cobra.Command {
-	var o databaseOptions
-	c := &cobra.Command{
+func keysCommand(c *operatorCaller) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Create, list and revoke API keys",
-		Long: `API keys are for backends: one may do everything in its project and environment.
-They live in the database, which these commands open directly; only a hash is
-stored, and a key is shown once.`,
+		Short: "Create, list, rotate and revoke API keys",
+		Long: `API keys are for backends: one acts in its project and environment, as far as its
+scopes go. Only a hash is stored, and a key is shown once.
+
+` + operatorHelp + "\n\n" + exitHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	o.flags(c)
-	asJSON := false
-	c.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(keysCreate(&o, &asJSON, std), keysList(&o, &asJSON, std), keysRevoke(&o, &asJSON, std))
-	return c
+	cmd.AddCommand(keysCreate(c), keysList(c), keysRotate(c), keysRevoke(c))
+	return c.prepareOperator(cmd)
 }
 
-// withStore opens the database for one command.
-func withStore(ctx context.Context, o *databaseOptions, std streams, do func(*store.Store) error) error {
-	dsn, err := o.dsn(std)
+// withOperator makes one call and closes what it opened.
+func (c *operatorCaller) withOperator(cmd *cobra.Command, call func(ctx context.Context, o *operatorClient) error) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
+	defer cancel()
+	o, err := c.openOperator(ctx, cmd)
 	if err != nil {
 		return err
 	}
-	pending, err := db.Pending(ctx, dsn.Reveal())
-	if err != nil {
-		return err
+	defer o.close()
+	if err := call(ctx, o); err != nil {
+		return &operatorError{err}
 	}
-	if len(pending) > 0 {
-		return fmt.Errorf("the database lacks migrations (%s); run `verigate migrate` first", strings.Join(pending, ", "))
-	}
-	s, err := store.Open(ctx, dsn)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	return do(s)
+	return nil
 }
 
-func keysCreate(o *databaseOptions, asJSON *bool, std streams) *cobra.Command {
-	var project, environment, name string
-	c := &cobra.Command{
-		Use:     "create",
-		Short:   "Make a key and show it once",
-		Example: "  verigate keys create --project acme --environment live --name checkout-backend",
-		Args:    cobra.NoArgs,
+func scopeNames(scopes []access.KeyScope) []string {
+	names := make([]string, 0, len(scopes))
+	for _, s := range scopes {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+func keysCreate(c *operatorCaller) *cobra.Command {
+	name, scopes, expiresIn := "", []string{}, time.Duration(0)
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Make a key and show it once",
+		Long: `Make a key and print it, this once: only a hash is stored. Without --scope it may
+do what a backend needs; the scope operator is for these commands.
+
+` + operatorHelp + "\n\n" + exitHelp,
+		Example: `  verigate keys create --config verigate.yaml --project acme --environment live --name checkout-backend
+  verigate keys create --config verigate.yaml --project acme --environment live --name on-call --scope operator
+  verigate keys create --name nightly-report --scope verifications:read --expires-in 720h`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if environment != string(verification.Live) && environment != string(verification.Test) {
-				return usageError("--environment: must be live or test")
+			if name == "" {
+				return usageError("--name: must not be empty; say what the key is for")
 			}
-			if project == "" || name == "" {
-				return usageError("--project and --name: must not be empty")
+			request := &verigatev1.CreateApiKeyRequest{Name: name, Scopes: scopes}
+			if expiresIn != 0 {
+				request.ExpiresIn = durationpb.New(expiresIn)
 			}
-			scope := verification.Scope{Project: project, Environment: verification.Environment(environment)}
-			if err := o.checkScope(scope); err != nil {
-				return err
-			}
-			return withStore(cmd.Context(), o, std, func(s *store.Store) error {
-				key, text, err := access.NewKey(scope, name, rand.Reader, time.Now())
+			return c.withOperator(cmd, func(ctx context.Context, o *operatorClient) error {
+				made, err := o.CreateApiKey(ctx, request)
 				if err != nil {
 					return err
 				}
-				if err := s.AddKey(cmd.Context(), key); err != nil {
-					return err
+				if c.asJSON {
+					return writeJSON(c.std.Out, made)
 				}
-				if *asJSON {
-					return printJSON(std.Out, map[string]string{"id": key.ID, "key": text.Reveal()})
-				}
-				_, err = fmt.Fprintf(std.Out, "%s\n\nKeep it now: it is stored as a hash and cannot be shown again. Its id is %s.\n", text.Reveal(), key.ID)
-				return err
+				return c.showKey(made.GetApiKey(), made.GetSecret())
 			})
 		},
 	}
-	c.Flags().StringVar(&project, "project", "", "the project, as in the configuration")
-	c.Flags().StringVar(&environment, "environment", "", "live or test")
-	c.Flags().StringVar(&name, "name", "", "what it is for")
-	return c
+	cmd.Flags().StringVar(&name, "name", "", "what it is for; not personal")
+	cmd.Flags().StringSliceVar(&scopes, "scope", scopeNames(access.BackendScopes()), "what it may do; repeatable or separated by commas")
+	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "after how long it ends by itself, such as 2160h; 0 means never")
+	complete(cmd, "scope", scopeNames(access.KeyScopes())...)
+	return cmd
 }
 
-// checkScope refuses a project and environment that the configuration, if it is
-// what names the database, does not have: such a key could never be used.
-func (o *databaseOptions) checkScope(scope verification.Scope) error {
-	if o.url != "" {
-		return nil
-	}
-	cfg, err := config.Load(o.config, adapters())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	known := make([]string, 0, len(cfg.Connections))
-	for _, c := range cfg.Connections {
-		if c.Scope == scope {
-			return nil
-		}
-		known = append(known, c.Scope.Project+" "+string(c.Scope.Environment))
-	}
-	return usageError("--project and --environment: %s has no connection of %s %s; it has %s",
-		o.config, scope.Project, scope.Environment, strings.Join(slices.Compact(slices.Sorted(slices.Values(known))), ", "))
+func (c *operatorCaller) showKey(key *verigatev1.ApiKey, text string) error {
+	_, err := fmt.Fprintf(c.std.Out, "%s\n\nKeep it now: it is stored as a hash and cannot be shown again. Its id is %s.\n",
+		printable(text), printable(key.GetId()))
+	return err
 }
 
-// listedKey is a key without anything secret.
-type listedKey struct {
-	ID          string     `json:"id"`
-	Project     string     `json:"project"`
-	Environment string     `json:"environment"`
-	Name        string     `json:"name"`
-	CreateTime  time.Time  `json:"create_time"`
-	RevokeTime  *time.Time `json:"revoke_time,omitempty"`
-}
-
-func keysList(o *databaseOptions, asJSON *bool, std streams) *cobra.Command {
+func keysList(c *operatorCaller) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List keys, never their secrets", Args: cobra.NoArgs,
+		Use:   "list",
+		Short: "List keys, never their secrets",
+		Long: `List all keys of the project and environment, oldest first: revoked and expired
+ones too.
+
+` + operatorHelp + "\n\n" + exitHelp,
+		Example: `  verigate keys list
+  verigate keys list --config verigate.yaml --project acme --environment live --json`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd.Context(), o, std, func(s *store.Store) error {
-				keys, err := s.Keys(cmd.Context())
+			return c.withOperator(cmd, func(ctx context.Context, o *operatorClient) error {
+				found, err := o.ListApiKeys(ctx, &verigatev1.ListApiKeysRequest{})
 				if err != nil {
 					return err
 				}
-				listed := make([]listedKey, 0, len(keys))
-				for _, k := range keys {
-					listed = append(listed, toListed(k))
+				if c.asJSON {
+					return writeJSON(c.std.Out, found)
 				}
-				if *asJSON {
-					return printJSON(std.Out, map[string][]listedKey{"keys": listed})
-				}
-				return printKeys(std, listed)
+				return c.printKeys(found.GetApiKeys())
 			})
 		},
 	}
 }
 
-func toListed(k *access.Key) listedKey {
-	l := listedKey{
-		ID: k.ID, Project: k.Scope.Project, Environment: string(k.Scope.Environment), Name: k.Name, CreateTime: k.CreateTime,
+func (c *operatorCaller) printKeys(keys []*verigatev1.ApiKey) error {
+	if len(keys) == 0 {
+		_, err := fmt.Fprintln(c.std.Err, "there are no keys; make one with `verigate keys create`")
+		return err
 	}
-	if !k.RevokeTime.IsZero() {
-		l.RevokeTime = &k.RevokeTime
-	}
-	return l
-}
-
-func printKeys(std streams, keys []listedKey) error {
-	const padding = 2
-	table := tabwriter.NewWriter(std.Out, 0, 0, padding, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tPROJECT\tENVIRONMENT\tNAME\tCREATED\tREVOKED")
+	table := tabwriter.NewWriter(c.std.Out, 0, 0, columnGap, ' ', 0)
+	_, _ = fmt.Fprintln(table, "ID\tNAME\tSCOPES\tCREATED\tLAST USED\tENDS\tSTATUS")
 	for _, k := range keys {
-		revoked := ""
-		if k.RevokeTime != nil {
-			revoked = k.RevokeTime.Format(time.RFC3339)
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Project, k.Environment, k.Name, k.CreateTime.Format(time.RFC3339), revoked)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(k.GetId()), printable(k.GetName()),
+			printable(strings.Join(k.GetScopes(), " ")), moment(k.GetCreateTime(), c.zone),
+			moment(k.GetLastUseTime(), c.zone), moment(k.GetExpireTime(), c.zone), c.keyStatus(k))
 	}
 	return table.Flush()
 }
 
-func keysRevoke(o *databaseOptions, asJSON *bool, std streams) *cobra.Command {
-	return &cobra.Command{
-		Use:     "revoke <id>",
-		Short:   "Make a key useless, at once and on all nodes",
-		Example: "  verigate keys revoke 3f9a1c0e77d21b54",
-		Args:    cobra.ExactArgs(1),
+func (c *operatorCaller) keyStatus(k *verigatev1.ApiKey) string {
+	switch {
+	case k.GetRevokeTime() != nil:
+		return "revoked " + moment(k.GetRevokeTime(), c.zone)
+	case k.GetExpireTime() != nil && !c.now().Before(k.GetExpireTime().AsTime()):
+		return "expired"
+	case k.GetSuccessorId() != "":
+		return "rotated to " + printable(k.GetSuccessorId())
+	default:
+		return "active"
+	}
+}
+
+func keysRotate(c *operatorCaller) *cobra.Command {
+	overlap := time.Duration(0)
+	cmd := &cobra.Command{
+		Use:   "rotate <id>",
+		Short: "Give a key a successor, and let it work a little longer",
+		Long: `Make a key with the same name, scopes and lifetime, show it once, and let the old
+one work for --overlap longer: deploy the new one meanwhile. A key is rotated
+once; then its successor is.
+
+` + operatorHelp + "\n\n" + exitHelp,
+		Example: `  verigate keys rotate 3f9a1c0e77d21b54 --overlap 24h
+  verigate keys rotate 3f9a1c0e77d21b54 --overlap 0s --json`,
+		Args: oneKey,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd.Context(), o, std, func(s *store.Store) error {
-				revoked, err := s.RevokeKey(cmd.Context(), args[0], time.Now())
+			request := &verigatev1.RotateApiKeyRequest{Id: args[0], Overlap: durationpb.New(overlap)}
+			return c.withOperator(cmd, func(ctx context.Context, o *operatorClient) error {
+				made, err := o.RotateApiKey(ctx, request)
 				if err != nil {
 					return err
 				}
-				if !revoked {
-					return fmt.Errorf("no active key has the id %q; see `verigate keys list`", args[0])
+				if c.asJSON {
+					return writeJSON(c.std.Out, made)
 				}
-				if *asJSON {
-					return printJSON(std.Out, map[string]string{"revoked": args[0]})
+				if err := c.showKey(made.GetApiKey(), made.GetSecret()); err != nil {
+					return err
 				}
-				_, err = fmt.Fprintln(std.Out, "revoked", args[0])
+				_, err = fmt.Fprintf(c.std.Out, "The old key %s works until %s.\n",
+					printable(made.GetPredecessor().GetId()), moment(made.GetPredecessor().GetExpireTime(), c.zone))
 				return err
 			})
 		},
 	}
+	const day = 24 * time.Hour
+	cmd.Flags().DurationVar(&overlap, "overlap", day, "how long the old key still works, up to 720h; 0 ends it now")
+	return cmd
+}
+
+func keysRevoke(c *operatorCaller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke <id>",
+		Short: "Make a key useless, at once and on all nodes",
+		Long: `Make a key useless, at once and on all nodes. Streams that it began end within one
+heartbeat. Revoking a revoked key changes nothing.
+
+` + operatorHelp + "\n\n" + exitHelp,
+		Example: `  verigate keys revoke 3f9a1c0e77d21b54
+  verigate keys revoke 3f9a1c0e77d21b54 --config verigate.yaml --project acme --environment live`,
+		Args: oneKey,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withOperator(cmd, func(ctx context.Context, o *operatorClient) error {
+				done, err := o.RevokeApiKey(ctx, &verigatev1.RevokeApiKeyRequest{Id: args[0]})
+				if err != nil {
+					return err
+				}
+				if c.asJSON {
+					return writeJSON(c.std.Out, done)
+				}
+				_, err = fmt.Fprintln(c.std.Out, "revoked", printable(done.GetApiKey().GetId()))
+				return err
+			})
+		},
+	}
+}
+
+// keyID is what a key's public id looks like.
+var keyID = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// oneKey is the argument check of commands that take a key's public id. It
+// never repeats the argument, which may be a whole key.
+func oneKey(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return usageError("give one key's public id: `%s <id>`; `verigate keys list` shows ids", cmd.CommandPath())
+	}
+	if !keyID.MatchString(args[0]) {
+		return usageError("give the key's public id only, the 16 characters in the middle of vg_live_<id>_…\n" +
+			"A whole key on a command line shows in the process list; if this was one, rotate it.")
+	}
+	return nil
 }

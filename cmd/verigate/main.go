@@ -59,7 +59,13 @@ Run it for real:
 
   verigate config check --config verigate.yaml
   verigate migrate --config verigate.yaml
-  verigate serve --config verigate.yaml`,
+  verigate keys create --config verigate.yaml --project acme --environment live --name backend
+  verigate serve --config verigate.yaml
+
+Operate it with a key of the scope operator, at the operator listener:
+
+  verigate audit --url http://127.0.0.1:8082
+  verigate keys list --url http://127.0.0.1:8082`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -71,9 +77,10 @@ Run it for real:
 	root.AddGroup(
 		&cobra.Group{ID: groupGateway, Title: "Run a gateway:"},
 		&cobra.Group{ID: groupClient, Title: "Talk to a running gateway:"},
+		&cobra.Group{ID: groupOperator, Title: "Operate a gateway:"},
 	)
 	for _, c := range []*cobra.Command{
-		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std), keysCommand(std),
+		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std), deliveriesCommand(std),
 	} {
 		c.GroupID = groupGateway
 		root.AddCommand(c)
@@ -82,13 +89,18 @@ Run it for real:
 		c.GroupID = groupClient
 		root.AddCommand(c)
 	}
+	for _, c := range operatorCommands(realWorld(std)) {
+		c.GroupID = groupOperator
+		root.AddCommand(c)
+	}
 	root.AddCommand(versionCommand(std))
 	return root
 }
 
 const (
-	groupGateway = "gateway"
-	groupClient  = "client"
+	groupGateway  = "gateway"
+	groupClient   = "client"
+	groupOperator = "operator"
 )
 
 func isTerminal(f *os.File) bool {

@@ -18,23 +18,30 @@ import (
 type databaseOptions struct {
 	config string
 	url    string
+	// known is set when the configuration was read before.
+	known secret.Value
 }
 
 func (o *databaseOptions) flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&o.config, "config", defaultConfig, "the configuration file that names the database")
-	c.PersistentFlags().StringVar(&o.url, "database-url", "", "Postgres URL, instead of a configuration file (VERIGATE_DATABASE_URL, if there is no file)")
+	c.PersistentFlags().StringVar(&o.url, "database-url", "", "Postgres URL without a password, ${NAME} or file:/path, instead of a configuration file (VERIGATE_DATABASE_URL, if there is no file)")
 }
 
 func (o *databaseOptions) dsn(std streams) (secret.Value, error) {
+	if !o.known.Empty() {
+		return o.known, nil
+	}
 	if o.url != "" {
-		return secret.New(o.url), nil
+		return databaseURL(o.url, std)
 	}
 	// A configuration beats the variable: it may name another one.
 	cfg, err := config.Load(o.config, adapters())
 	if err == nil {
 		return cfg.DatabaseURL, nil
 	}
-	if url := std.Getenv("VERIGATE_DATABASE_URL"); url != "" && errors.Is(err, fs.ErrNotExist) {
+	// A file that somebody named and that is not there is a mistake.
+	absent := errors.Is(err, fs.ErrNotExist) && o.config == defaultConfig
+	if url := std.Getenv("VERIGATE_DATABASE_URL"); url != "" && absent {
 		return secret.New(url), nil
 	}
 	return secret.Value{}, err

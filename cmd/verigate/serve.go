@@ -61,9 +61,13 @@ func serveCommand(std streams) *cobra.Command {
 		Long: `Run one node of a gateway. Every node is the same; they share the database.
 
 It refuses to start when anything in the configuration is wrong or the database
-has pending migrations. SIGHUP reloads connections, flows, origins and token
-keys; the old configuration stays if the new one is bad. SIGTERM drains: streams
-end over the configured spread, then requests get a few seconds.`,
+has pending migrations. It listens on up to three addresses: public for callers
+and people, webhooks for providers, operator for OperatorService and metrics.
+
+SIGHUP reloads the configuration, all but public_url, listeners, database_url,
+watch and drain; the old one stays if the new one is bad, and the audit log has
+both. Renewed certificates are read by themselves. SIGTERM drains: streams end
+over the configured spread, then requests get a few seconds.`,
 		Example: "  verigate serve --config /etc/verigate/verigate.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o, std) },
@@ -92,20 +96,41 @@ func serve(ctx context.Context, o serveOptions, std streams) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cfg.Listen)
+	listeners, err := listenAll(ctx, node.Addresses())
 	if err != nil {
 		node.Close()
 		return err
 	}
-	stopReloading := reloadOnHangup(node, o.config, log)
+	// A reload that began before the end is finished, audit log included.
+	stopReloading := reloadOnHangup(context.WithoutCancel(ctx), node, o.config)
 	defer stopReloading()
-	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", cfg.PublicURL, "version", buildVersion())
+	addresses := make([]string, 0, len(listeners))
+	for _, l := range listeners {
+		addresses = append(addresses, l.Addr().String())
+	}
+	log.InfoContext(ctx, "serving", "addresses", addresses, "public_url", cfg.PublicURL, "version", buildVersion())
 	if o.json {
-		if err := printJSON(std.Out, map[string]string{"address": listener.Addr().String(), "public_url": cfg.PublicURL}); err != nil {
+		if err := printJSON(std.Out, map[string]any{"addresses": addresses, "public_url": cfg.PublicURL}); err != nil {
 			return err
 		}
 	}
-	return node.Serve(ctx, listener)
+	return node.Serve(ctx, listeners...)
+}
+
+// listenAll listens on every address or on none.
+func listenAll(ctx context.Context, addresses []string) ([]net.Listener, error) {
+	listeners := make([]net.Listener, 0, len(addresses))
+	for _, address := range addresses {
+		l, err := listen(ctx, address)
+		if err != nil {
+			for _, open := range listeners {
+				_ = open.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
 }
 
 func flushTraces(ctx context.Context, flush func(context.Context) error, log *slog.Logger) {
@@ -126,7 +151,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 
 // reloadOnHangup applies the file anew at each SIGHUP. What is wrong with it is
 // logged and changes nothing.
-func reloadOnHangup(node *server.Server, path string, log *slog.Logger) (stop func()) {
+func reloadOnHangup(ctx context.Context, node *server.Server, path string) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -139,15 +164,8 @@ func reloadOnHangup(node *server.Server, path string, log *slog.Logger) (stop fu
 				return
 			case <-hangups:
 			}
-			cfg, err := config.Load(path, adapters())
-			if err == nil {
-				err = node.Reload(cfg)
-			}
-			if err != nil {
-				log.Error("the configuration was not reloaded; the old one stays", "error", err)
-				continue
-			}
-			log.Info("the configuration was reloaded", "needs_a_restart", node.NeedsRestart(cfg))
+			// It says itself what became of it.
+			_ = node.ReloadFrom(ctx, func() (*config.Config, error) { return config.Load(path, adapters()) })
 		}
 	}()
 	return func() {

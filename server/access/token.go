@@ -81,22 +81,26 @@ func (t *Tokens) Issue(v *verification.Verification) (string, error) {
 func (t *Tokens) Verify(text string, now time.Time) (Principal, error) {
 	// Go's base64 skips line breaks, even when strict: a token has one text.
 	if strings.ContainsAny(text, "\r\n") {
-		return Principal{}, ErrUnauthenticated.WithCause(errors.New("a line break in the token"))
+		return Principal{}, refuse("token", "a line break in the token")
 	}
 	var c claims
 	_, err := jwt.ParseWithClaims(text, &c, t.key,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithAudience(tokenAudience), jwt.WithExpirationRequired(),
 		jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithStrictDecoding())
+	if errors.Is(err, jwt.ErrTokenExpired) {
+		return Principal{}, refuse("expired", "the client token is expired")
+	}
 	if err != nil {
-		return Principal{}, ErrUnauthenticated.WithCause(err)
+		// The library's own text may repeat parts of the token.
+		return Principal{}, refuse("token", "not a client token of this gateway")
 	}
 	id, err := uuid.Parse(c.Subject)
 	if err != nil || id == uuid.Nil || c.Project == "" || c.Environment == "" {
-		return Principal{}, ErrUnauthenticated.WithCause(errors.New("a claim is missing"))
+		return Principal{}, refuse("token", "a claim is missing")
 	}
 	scope := verification.Scope{Project: c.Project, Environment: verification.Environment(c.Environment)}
-	return Principal{Scope: scope, VerificationID: id}, nil
+	return Principal{Scope: scope, VerificationID: id, ExpireTime: c.ExpiresAt.Time}, nil
 }
 
 func (t *Tokens) key(token *jwt.Token) (any, error) {

@@ -70,10 +70,10 @@ func TestATokenIsGoodForItsOneVerification(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := tokens.Verify(text, now())
-	if err != nil || p.VerificationID != v.ID || p.Scope != v.Scope || !p.IsClient() || p.KeyID != "" {
+	if err != nil || p.VerificationID != v.ID || p.Scope != v.Scope || p.IsKey() || p.IsEndUser() {
 		t.Fatalf("got %+v, %v", p, err)
 	}
-	if !p.MaySee(v.ID) || p.MaySee(uuid.Must(uuid.NewV7())) {
+	if !p.MaySee(v) || p.MaySee(someVerification()) {
 		t.Error("it may see another verification, or not its own")
 	}
 	if again, err := tokens.Issue(v); err != nil || again != text {

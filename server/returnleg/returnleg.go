@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -26,9 +27,16 @@ type Returner interface {
 	Returned(ctx context.Context, r verification.Return) (string, error)
 }
 
+// Limits refuses addresses that come back too often at a time.
+type Limits interface {
+	// Address takes a request from an address.
+	Address(bucket string) error
+}
+
 // Handler serves both legs of every verification.
 type Handler struct {
 	Returner Returner
+	Limits   Limits
 	Log      *slog.Logger
 }
 
@@ -44,9 +52,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, failure bool) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	// The app may have opened the hosted page in a window of its own.
+	header.Set("Cross-Origin-Opener-Policy", "unsafe-none")
 	if r.Method == http.MethodHead {
 		// A link preview is not a person who came back.
 		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if err := h.Limits.Address(transport.Bucket(transport.Address(r.Context()))); err != nil {
+		w.Header().Set("Retry-After", "2")
+		h.page(w, http.StatusTooManyRequests, "Please try again in a moment", "Reload this page, or go back to the app.")
 		return
 	}
 	var query url.Values

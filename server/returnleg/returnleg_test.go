@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/verigate/verigate/server/returnleg"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -18,6 +19,10 @@ type person struct {
 	target string
 	err    error
 	seen   []verification.Return
+	// limit is what a full address gets, and buckets are the addresses that were
+	// asked about.
+	limit   error
+	buckets []string
 }
 
 func (p *person) Returned(_ context.Context, r verification.Return) (string, error) {
@@ -25,13 +30,20 @@ func (p *person) Returned(_ context.Context, r verification.Return) (string, err
 	return p.target, p.err
 }
 
-// visit makes one request.
+// Address implements returnleg.Limits.
+func (p *person) Address(bucket string) error {
+	p.buckets = append(p.buckets, bucket)
+	return p.limit
+}
+
+// visit makes one request from 192.0.2.1.
 func visit(t *testing.T, p *person, method, path string) *http.Response {
 	t.Helper()
 	mux := http.NewServeMux()
-	(&returnleg.Handler{Returner: p, Log: slog.New(slog.DiscardHandler)}).Mount(mux)
+	(&returnleg.Handler{Returner: p, Limits: p, Log: slog.New(slog.DiscardHandler)}).Mount(mux)
 	recorder := httptest.NewRecorder()
-	mux.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+	noProxies := func() transport.Addresses { return transport.Addresses{} }
+	transport.WithAddress(mux, noProxies).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	response := recorder.Result()
 	t.Cleanup(func() { _ = response.Body.Close() })
 	return response
@@ -133,16 +145,51 @@ func TestOtherPathsAreNotReturns(t *testing.T) {
 
 func TestEveryAnswerKeepsTheLinkToItself(t *testing.T) {
 	t.Parallel()
-	for _, p := range []*person{{target: "myapp://done"}, {}, {err: verification.ErrNotFound}} {
+	full := verification.NewError(verification.KindLimited, "RATE_LIMITED", "later")
+	for _, p := range []*person{
+		{target: "myapp://done"}, {}, {err: verification.ErrNotFound}, {err: errors.New("no database")}, {limit: full},
+	} {
 		header := visit(t, p, http.MethodGet, "/return/n0nce").Header
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
-			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+			"Content-Security-Policy":    "default-src 'none'; frame-ancestors 'none'",
+			"Cross-Origin-Opener-Policy": "unsafe-none",
 		} {
 			if header.Get(name) != want {
 				t.Errorf("%s is %q, want %q", name, header.Get(name), want)
 			}
 		}
+	}
+}
+
+func TestAnAddressThatComesBackTooOftenGetsAPage(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/return/n0nce", "/return/n0nce/failure"} {
+		p := &person{target: "myapp://done", limit: verification.NewError(verification.KindLimited, "RATE_LIMITED", "marked detail")}
+		response := visit(t, p, http.MethodGet, path)
+		var text strings.Builder
+		if err := response.Write(&text); err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") == "" ||
+			!strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || response.Header.Get("Location") != "" {
+			t.Errorf("%s: answered %s", path, text.String())
+		}
+		if !strings.Contains(text.String(), "try again") || strings.Contains(text.String(), "marked") || strings.Contains(text.String(), "n0nce") {
+			t.Errorf("%s: the page says %s", path, text.String())
+		}
+		if len(p.seen) != 0 || len(p.buckets) != 1 || p.buckets[0] != "192.0.2.1" {
+			t.Errorf("%s: the domain heard %+v, the limit was asked about %v", path, p.seen, p.buckets)
+		}
+	}
+}
+
+func TestALookTakesNothingFromTheLimit(t *testing.T) {
+	t.Parallel()
+	p := &person{}
+	visit(t, p, http.MethodHead, "/return/n0nce")
+	if len(p.buckets) != 0 {
+		t.Errorf("the limit was asked about %v", p.buckets)
 	}
 }
 

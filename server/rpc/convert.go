@@ -53,11 +53,10 @@ func toProto(v *verification.Verification, p access.Principal) *verigatev1.Verif
 		CreateTime: timestamp(v.CreateTime), UpdateTime: timestamp(v.UpdateTime), ExpireTime: timestamp(v.ExpireTime),
 		Environment: string(v.Scope.Environment),
 	}
-	if p.IsClient() {
-		return shown
+	if p.IsKey() {
+		shown.Metadata = v.Metadata
 	}
-	shown.Metadata = v.Metadata
-	if !v.State.Terminal() {
+	if (p.IsKey() || p.IsEndUser()) && !v.State.Terminal() {
 		shown.HostedUrl = v.HostedURL
 	}
 	return shown

@@ -70,7 +70,11 @@ func withDetails(err *connect.Error, e *verification.Error) *connect.Error {
 			{Field: e.Field, Description: e.Message},
 		}})
 	}
-	if delay, ok := retryDelays[e.Kind]; ok {
+	delay, retryable := retryDelays[e.Kind]
+	if e.RetryAfter > 0 {
+		delay, retryable = e.RetryAfter, true
+	}
+	if retryable {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
 	}
 	for _, message := range details {

@@ -147,3 +147,19 @@ func TestNoTextThatWasNotWrittenForCallersGetsThrough(t *testing.T) {
 		t.Error("no error became one")
 	}
 }
+
+func TestAnErrorThatKnowsWhenToRetrySaysSo(t *testing.T) {
+	t.Parallel()
+	for _, kind := range rpc.Kinds() {
+		_, messages := shown(t, verification.NewError(kind, "SOME_REASON", "some message").After(7*time.Second))
+		var delays []time.Duration
+		for _, message := range messages {
+			if m, ok := message.(*errdetails.RetryInfo); ok {
+				delays = append(delays, m.GetRetryDelay().AsDuration())
+			}
+		}
+		if len(delays) != 1 || delays[0] != 7*time.Second {
+			t.Errorf("%s: come back after %v, want 7s", kind, delays)
+		}
+	}
+}

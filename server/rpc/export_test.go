@@ -1,21 +1,29 @@
 package rpc
 
-import "github.com/verigate/verigate/server/verification"
+import (
+	"maps"
+	"slices"
+
+	"github.com/verigate/verigate/server/verification"
+)
 
 // ToConnect is toConnect.
 func ToConnect(err error) error { return toConnect(err) }
 
 // Kinds returns every kind that has a code.
-func Kinds() []verification.Kind {
-	kinds := make([]verification.Kind, 0, len(codes))
-	for kind := range codes {
-		kinds = append(kinds, kind)
-	}
-	return kinds
-}
+func Kinds() []verification.Kind { return slices.Collect(maps.Keys(codes)) }
 
 // PageToken and ParsePageToken are the functions of the same name.
 var (
 	PageToken      = pageToken
 	ParsePageToken = parsePageToken
 )
+
+// ListFilters is listFilters.
+var ListFilters = listFilters
+
+// Permitted returns every procedure that somebody may call.
+func Permitted() []string { return slices.Collect(maps.Keys(permissions)) }
+
+// Permits is permits.
+var Permits = permits

@@ -3,9 +3,11 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,12 +15,14 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"connectrpc.com/connect/v2/connectinprocess"
+	"connectrpc.com/validate"
 	"github.com/google/uuid"
 
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/telemetry"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
@@ -29,53 +33,6 @@ func scope() verification.Scope {
 	return verification.Scope{Project: "shop", Environment: verification.Test}
 }
 
-// row is a store with one verification.
-type row struct {
-	verification.Store
-
-	mu sync.Mutex
-	v  verification.Verification
-	// err is what a read returns, if set.
-	err error
-	// reading, if set, is called before each read.
-	reading func()
-}
-
-// fail makes every read fail.
-func (r *row) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err = err
-}
-
-func (r *row) Get(ctx context.Context, s verification.Scope, id uuid.UUID) (*verification.Verification, error) {
-	if r.reading != nil {
-		r.reading()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return nil, r.err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if s != r.v.Scope || id != r.v.ID {
-		return nil, verification.ErrNotFound
-	}
-	v := r.v
-	return &v, nil
-}
-
-// set stores the next version.
-func (r *row) set(state verification.State) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.v.State = state
-	r.v.Version++
-	return r.v.Version
-}
-
 // everybody lets everybody in as a backend.
 type everybody struct{}
 
@@ -83,13 +40,23 @@ func (everybody) Authenticate(_ context.Context, header string) (access.Principa
 	if header == "Bearer nobody" {
 		return access.Principal{}, access.ErrUnauthenticated
 	}
-	return access.Principal{Scope: scope(), KeyID: "k"}, nil
+	return access.Principal{Scope: scope(), KeyID: "k", KeyScopes: access.KeyScopes()}, nil
 }
 
-// calls counts finished calls.
+func (everybody) Recheck(context.Context, access.Principal) error { return nil }
+
+// unlimited refuses nobody.
+type unlimited struct{}
+
+func (unlimited) Address(string) error                 { return nil }
+func (unlimited) Caller(access.Principal) error        { return nil }
+func (unlimited) Start(access.Principal, string) error { return nil }
+
+// calls counts finished calls and refused credentials.
 type calls struct {
-	mu    sync.Mutex
-	codes []string
+	mu      sync.Mutex
+	codes   []string
+	refused []string
 }
 
 func (c *calls) Called(_, code string, _ time.Duration) {
@@ -98,12 +65,31 @@ func (c *calls) Called(_, code string, _ time.Duration) {
 	c.codes = append(c.codes, code)
 }
 
-func (*calls) Unauthenticated() {}
+func (c *calls) Unauthenticated(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = append(c.refused, reason)
+}
+
+// reasons are why credentials were refused so far.
+func (c *calls) reasons() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
+}
+
+// deaf is a meter of the domain that counts nothing.
+type deaf struct{}
+
+func (deaf) Parked(string) {}
+func (deaf) Applied(verification.EventKind, verification.Source, verification.Effect, verification.Rung) {
+}
 
 // edge is the API over one row.
 type edge struct {
 	service *rpc.Service
 	row     *row
+	vault   *vault
 	hub     *watch.Hub
 	calls   *calls
 	logs    *safeBuffer
@@ -111,23 +97,34 @@ type edge struct {
 	drain   chan struct{}
 }
 
-// newEdge puts the interceptors in the order of the process; upload is the time
-// for one request message.
+// newEdge lets everybody in; upload is the time for one request message.
 func newEdge(timing rpc.Timing, upload time.Duration) *edge {
+	return newEdgeWith(everybody{}, unlimited{}, &vault{}, timing, upload)
+}
+
+// newEdgeWith puts the interceptors in the order of the process.
+func newEdgeWith(auth rpc.Authenticator, limits rpc.Limits, keys *vault, timing rpc.Timing, upload time.Duration) *edge {
 	e := &edge{
-		row: &row{v: verification.Verification{
+		row: &row{audit: keys.add, v: verification.Verification{
 			ID: uuid.Must(uuid.NewV7()), Scope: scope(), State: verification.Pending, Version: 1,
 		}},
-		hub: watch.NewHub(100), calls: &calls{}, logs: &safeBuffer{}, drain: make(chan struct{}),
+		vault: keys, hub: watch.NewHub(100), calls: &calls{}, logs: &safeBuffer{}, drain: make(chan struct{}),
 	}
 	log := telemetry.NewLogger(e.logs, slog.LevelDebug, true)
+	domain := verification.NewService(verification.Deps{
+		Store: e.row, Catalog: oneFlow{}, Waker: e.hub, Meter: deaf{}, Log: log, Now: time.Now, Random: rand.Reader,
+	})
 	e.service = &rpc.Service{
-		Verifications: verification.NewService(verification.Deps{Store: e.row, Waker: e.hub, Log: log, Now: time.Now}),
-		Hub:           e.hub, Timing: timing, Draining: e.drain,
+		Verifications: domain, Hub: e.hub, Tokens: testTokens, Access: auth, Limits: limits, Timing: timing, Draining: e.drain,
 	}
 	e.api = connect.NewServer(
-		rpc.Observe(e.calls, log, time.Now), rpc.BoundUploads(upload), rpc.Authenticate(everybody{}, e.calls, log))
+		rpc.Observe(e.calls, log, time.Now), rpc.BoundUploads(upload), rpc.LimitAddress(limits),
+		rpc.Authenticate(auth, e.calls, log), rpc.LimitCaller(limits), validate.NewServerInterceptor(), rpc.Storable())
 	verigatev1connect.RegisterVerificationServiceHandler(e.api, e.service)
+	verigatev1connect.RegisterOperatorServiceHandler(e.api, &rpc.Operator{
+		Keys:  &access.Admin{Store: keys, Random: rand.Reader, Now: time.Now},
+		Audit: keys, Erase: domain.EraseSubject,
+	})
 	return e
 }
 
@@ -152,7 +149,8 @@ func (e *edge) serve(t *testing.T) string {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := httptest.NewUnstartedServer(telemetry.WithRequestID(rpc.WithWriteControl(mux)))
+	noProxies := func() transport.Addresses { return transport.Addresses{} }
+	server := httptest.NewUnstartedServer(telemetry.WithRequestID(transport.WithAddress(rpc.WithWriteControl(mux), noProxies)))
 	server.Config.Protocols = protocols
 	server.Start()
 	t.Cleanup(server.Close)
@@ -161,13 +159,30 @@ func (e *edge) serve(t *testing.T) string {
 
 func overHTTP(t *testing.T, url string, http2 bool, options ...connecthttp.Option) verigatev1connect.VerificationServiceClient {
 	t.Helper()
+	return verigatev1connect.NewVerificationServiceClient(dial(t, url, "", http2, options...))
+}
+
+// dial returns a client that sends a credential with every call.
+func dial(t *testing.T, url, credential string, http2 bool, options ...connecthttp.Option) *connect.Client {
+	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
 	protocols.SetUnencryptedHTTP2(http2)
-	transport := &http.Transport{Protocols: protocols}
-	t.Cleanup(transport.CloseIdleConnections)
-	return verigatev1connect.NewVerificationServiceClient(
-		connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, url, options...)))
+	line := &http.Transport{Protocols: protocols}
+	t.Cleanup(line.CloseIdleConnections)
+	return connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: line}, url, options...), authorized(credential))
+}
+
+// authorized is an interceptor that sends a credential, unless it is empty.
+func authorized(credential string) connect.ClientInterceptor {
+	return func(next connect.ClientFunc) connect.ClientFunc {
+		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+			if info, ok := connect.CallInfoForClientContext(ctx); ok && credential != "" {
+				info.RequestHeader().Set("Authorization", "Bearer "+credential)
+			}
+			return next(ctx, spec)
+		}
+	}
 }
 
 type safeBuffer struct {

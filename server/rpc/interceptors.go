@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -18,19 +19,56 @@ import (
 type Meter interface {
 	// Called records one finished call.
 	Called(procedure string, code string, took time.Duration)
-	// Unauthenticated counts a refused credential.
-	Unauthenticated()
+	// Unauthenticated counts a refused credential by its reason.
+	Unauthenticated(reason string)
 }
 
 // Authenticator says who an Authorization header speaks for.
 type Authenticator interface {
 	Authenticate(ctx context.Context, header string) (access.Principal, error)
+	// Recheck says whether a principal is still good while its stream lasts.
+	Recheck(ctx context.Context, p access.Principal) error
+}
+
+// Limits refuses who does too much at a time.
+type Limits interface {
+	// Address takes a call from an address.
+	Address(bucket string) error
+	// Caller takes a call from a principal.
+	Caller(p access.Principal) error
+	// Start takes a start of a subject.
+	Start(p access.Principal, subject string) error
 }
 
 type principalKey struct{}
 
-// Authenticate is an interceptor that admits nobody without a good credential,
-// before anything of the request is decoded.
+// LimitAddress is an interceptor that refuses an address that calls too often,
+// before its credential costs a look-up.
+func LimitAddress(limits Limits) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			if err := limits.Address(transport.Bucket(transport.Address(ctx))); err != nil {
+				return toConnect(err)
+			}
+			return next(ctx, spec, stream)
+		}
+	}
+}
+
+// LimitCaller is an interceptor that refuses a principal that calls too often.
+func LimitCaller(limits Limits) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			if err := limits.Caller(principal(ctx)); err != nil {
+				return toConnect(err)
+			}
+			return next(ctx, spec, stream)
+		}
+	}
+}
+
+// Authenticate is an interceptor that admits nobody without a credential that
+// is good for the call, before anything of the request is decoded.
 func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
@@ -39,35 +77,27 @@ func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.Ser
 				header = info.RequestHeader().Get("Authorization")
 			}
 			p, err := auth.Authenticate(ctx, header)
-			if verification.KindOf(err) == verification.KindUnauthenticated {
-				meter.Unauthenticated()
-				log.InfoContext(ctx, "credential refused", "procedure", spec.Procedure, "why", errors.Unwrap(err))
+			if err == nil && !permits(spec.Procedure, p) {
+				err = access.RefuseCall(p)
 			}
-			if err != nil {
-				return toConnect(err)
+			if err == nil {
+				err = next(context.WithValue(ctx, principalKey{}, p), spec, stream)
 			}
-			return next(context.WithValue(ctx, principalKey{}, p), spec, stream)
+			if refusal := access.RefusalOf(err); refusal != nil {
+				meter.Unauthenticated(refusal.Reason)
+				log.InfoContext(ctx, "credential refused", "procedure", spec.Procedure, "reason", refusal.Reason,
+					"why", refusal.Error(), "address", transport.Address(ctx))
+			}
+			return toConnect(err)
 		}
 	}
 }
 
-// principal returns who calls.
-func principal(ctx context.Context) (access.Principal, error) {
-	p, ok := ctx.Value(principalKey{}).(access.Principal)
-	if !ok {
-		return access.Principal{}, access.ErrUnauthenticated
-	}
-	return p, nil
-}
-
-// backend returns who calls if it holds an API key. A client token on a
-// backend's call is as good as none.
-func backend(ctx context.Context) (access.Principal, error) {
-	p, err := principal(ctx)
-	if err != nil || p.IsClient() {
-		return access.Principal{}, access.ErrUnauthenticated
-	}
-	return p, nil
+// principal returns who calls. Without the interceptor it is nobody, who may
+// see nothing.
+func principal(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
 }
 
 // Observe is an interceptor that logs and counts every call once and turns a

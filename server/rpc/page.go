@@ -20,15 +20,17 @@ const checksumBytes = 8
 var errPageToken = verification.Invalid("page_token",
 	"is not a token of this list; repeat the request with the same filters, or leave it empty for the first page")
 
-func pageToken(last uuid.UUID, r *verigatev1.ListVerificationsRequest) (string, error) {
-	sum, err := checksum(last, r)
+// pageToken makes the token of the page after last. filters is the request
+// without its page size and token: they may change between pages.
+func pageToken(last uuid.UUID, filters proto.Message) (string, error) {
+	sum, err := checksum(last, filters)
 	if err != nil {
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(append(last[:], sum...)), nil
 }
 
-func parsePageToken(token string, r *verigatev1.ListVerificationsRequest) (uuid.UUID, error) {
+func parsePageToken(token string, filters proto.Message) (uuid.UUID, error) {
 	if token == "" {
 		return uuid.Nil, nil
 	}
@@ -37,7 +39,7 @@ func parsePageToken(token string, r *verigatev1.ListVerificationsRequest) (uuid.
 		return uuid.Nil, errPageToken
 	}
 	last := uuid.UUID(raw[:len(uuid.Nil)])
-	sum, err := checksum(last, r)
+	sum, err := checksum(last, filters)
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -47,17 +49,29 @@ func parsePageToken(token string, r *verigatev1.ListVerificationsRequest) (uuid.
 	return last, nil
 }
 
-// checksum covers the filters only: page size may change between pages.
-func checksum(last uuid.UUID, r *verigatev1.ListVerificationsRequest) ([]byte, error) {
-	filters, ok := proto.Clone(r).(*verigatev1.ListVerificationsRequest)
-	if !ok {
-		return nil, errPageToken
-	}
-	filters.PageToken, filters.PageSize = "", 0
+func checksum(last uuid.UUID, filters proto.Message) ([]byte, error) {
 	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(filters)
 	if err != nil {
 		return nil, err
 	}
+	// The message's name keeps the tokens of two lists apart.
+	content = append(content, filters.ProtoReflect().Descriptor().FullName()...)
 	sum := sha256.Sum256(append(content, last[:]...))
 	return sum[:checksumBytes], nil
+}
+
+// listFilters is what a list request selects.
+func listFilters(r *verigatev1.ListVerificationsRequest) proto.Message {
+	return &verigatev1.ListVerificationsRequest{
+		States: r.GetStates(), Flow: r.GetFlow(), Subject: r.GetSubject(),
+		CreateTimeFrom: r.GetCreateTimeFrom(), CreateTimeUntil: r.GetCreateTimeUntil(),
+	}
+}
+
+// pageSize is how many a page has when the caller does not say.
+func pageSize(asked int32) int {
+	if asked == 0 {
+		return defaultPageSize
+	}
+	return int(asked)
 }

@@ -26,12 +26,12 @@ func TestAPageTokenComesBackAsItWent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			last := uuid.Must(uuid.NewV7())
-			token, err := rpc.PageToken(last, r)
+			token, err := rpc.PageToken(last, rpc.ListFilters(r))
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.PageToken, r.PageSize = token, 7
-			if got, err := rpc.ParsePageToken(token, r); err != nil || got != last {
+			if got, err := rpc.ParsePageToken(token, rpc.ListFilters(r)); err != nil || got != last {
 				t.Errorf("got %v, %v; want %v", got, err, last)
 			}
 		})
@@ -41,7 +41,7 @@ func TestAPageTokenComesBackAsItWent(t *testing.T) {
 func TestAPageTokenOfAnotherListIsRefused(t *testing.T) {
 	t.Parallel()
 	for from, r := range lists() {
-		token, err := rpc.PageToken(uuid.Must(uuid.NewV7()), r)
+		token, err := rpc.PageToken(uuid.Must(uuid.NewV7()), rpc.ListFilters(r))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestAPageTokenOfAnotherListIsRefused(t *testing.T) {
 			if from == to {
 				continue
 			}
-			if _, err := rpc.ParsePageToken(token, other); verification.KindOf(err) != verification.KindInvalid {
+			if _, err := rpc.ParsePageToken(token, rpc.ListFilters(other)); verification.KindOf(err) != verification.KindInvalid {
 				t.Errorf("the token of %s on %s: %v, want it refused", from, to, err)
 			}
 		}
@@ -59,7 +59,7 @@ func TestAPageTokenOfAnotherListIsRefused(t *testing.T) {
 func TestAChangedPageTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	r := &verigatev1.ListVerificationsRequest{Flow: "identity"}
-	token, err := rpc.PageToken(uuid.Must(uuid.NewV7()), r)
+	token, err := rpc.PageToken(uuid.Must(uuid.NewV7()), rpc.ListFilters(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,15 +69,15 @@ func TestAChangedPageTokenIsRefused(t *testing.T) {
 			other = "B"
 		}
 		changed := token[:i] + other + token[i+1:]
-		if _, err := rpc.ParsePageToken(changed, r); verification.KindOf(err) != verification.KindInvalid {
+		if _, err := rpc.ParsePageToken(changed, rpc.ListFilters(r)); verification.KindOf(err) != verification.KindInvalid {
 			t.Errorf("character %d changed: %v, want it refused", i, err)
 		}
-		if _, err := rpc.ParsePageToken(token[:i], r); i > 0 && verification.KindOf(err) != verification.KindInvalid {
+		if _, err := rpc.ParsePageToken(token[:i], rpc.ListFilters(r)); i > 0 && verification.KindOf(err) != verification.KindInvalid {
 			t.Errorf("cut after %d characters: %v, want it refused", i, err)
 		}
 	}
 	for _, wrong := range []string{token + "A", token + "=", " " + token, strings.ToUpper(token)} {
-		if _, err := rpc.ParsePageToken(wrong, r); verification.KindOf(err) != verification.KindInvalid {
+		if _, err := rpc.ParsePageToken(wrong, rpc.ListFilters(r)); verification.KindOf(err) != verification.KindInvalid {
 			t.Errorf("%q: %v, want it refused", wrong, err)
 		}
 	}
@@ -94,7 +94,7 @@ func FuzzPageToken(f *testing.F) {
 	f.Add("AAAA", "")
 	f.Fuzz(func(t *testing.T, token, flow string) {
 		r := &verigatev1.ListVerificationsRequest{Flow: strings.ToValidUTF8(flow, "?")}
-		last, err := rpc.ParsePageToken(token, r)
+		last, err := rpc.ParsePageToken(token, rpc.ListFilters(r))
 		if err != nil {
 			if verification.KindOf(err) != verification.KindInvalid {
 				t.Errorf("refused with %v", err)
@@ -104,7 +104,7 @@ func FuzzPageToken(f *testing.F) {
 		if token == "" {
 			return
 		}
-		if again, err := rpc.PageToken(last, r); err != nil || again != token {
+		if again, err := rpc.PageToken(last, rpc.ListFilters(r)); err != nil || again != token {
 			t.Errorf("%q parses to %v, whose token is %q, %v", token, last, again, err)
 		}
 	})

@@ -31,7 +31,12 @@ type Service struct {
 	Verifications *verification.Service
 	Hub           *watch.Hub
 	Tokens        func() *access.Tokens
+	Access        Authenticator
+	Limits        Limits
 	Timing        Timing
+	// MaxPerToken is how many watchers one client token or end user may have on
+	// this node; zero for no limit.
+	MaxPerToken int
 	// Draining is closed when this node wants its streams to end, over
 	// Timing.DrainSpread from then on.
 	Draining <-chan struct{}
@@ -53,12 +58,16 @@ var _ verigatev1connect.VerificationServiceHandler = (*Service)(nil)
 
 // StartVerification implements VerificationService.
 func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVerificationRequest) (*verigatev1.StartVerificationResponse, error) {
-	p, err := backend(ctx)
+	p := principal(ctx)
+	subject, err := subjectOf(p, r)
+	if err == nil {
+		err = s.Limits.Start(p, subject)
+	}
 	if err != nil {
 		return nil, toConnect(err)
 	}
 	v, err := s.Verifications.Start(ctx, p.Scope, verification.StartRequest{
-		Flow: r.GetFlow(), Subject: r.GetSubject(), Reference: r.GetReference(), IdempotencyKey: r.GetIdempotencyKey(),
+		EndUser: p.IsEndUser(), Flow: r.GetFlow(), Subject: subject, Reference: r.GetReference(), IdempotencyKey: r.GetIdempotencyKey(),
 		RedirectURL: r.GetRedirectUrl(), FailureRedirectURL: r.GetFailureRedirectUrl(),
 		CallbackURL: r.GetCallbackUrl(), EventsCallbackURL: r.GetEventsCallbackUrl(),
 		ExpiresIn: r.GetExpiresIn().AsDuration(),
@@ -78,12 +87,20 @@ func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVeri
 	}, nil
 }
 
+// subjectOf takes an end user's subject from its token, never from the request.
+func subjectOf(p access.Principal, r *verigatev1.StartVerificationRequest) (string, error) {
+	if !p.IsEndUser() {
+		return r.GetSubject(), nil
+	}
+	if r.GetSubject() != "" {
+		return "", verification.Invalid("subject", "is the subject of the end user's token; leave it empty")
+	}
+	return p.Subject, nil
+}
+
 // GetVerification implements VerificationService.
 func (s *Service) GetVerification(ctx context.Context, r *verigatev1.GetVerificationRequest) (*verigatev1.GetVerificationResponse, error) {
-	p, err := principal(ctx)
-	if err != nil {
-		return nil, toConnect(err)
-	}
+	p := principal(ctx)
 	v, err := s.find(ctx, p, r)
 	if err == nil && r.GetWait().AsDuration() > 0 {
 		v, err = s.waitNewer(ctx, p, v, r.GetAfterVersion(), r.GetWait().AsDuration())
@@ -96,27 +113,59 @@ func (s *Service) GetVerification(ctx context.Context, r *verigatev1.GetVerifica
 
 func (s *Service) find(ctx context.Context, p access.Principal, r *verigatev1.GetVerificationRequest) (*verification.Verification, error) {
 	if r.GetId() != "" {
-		id, err := visible(ctx, p, r.GetId())
-		if err != nil {
-			return nil, err
-		}
-		return s.Verifications.Get(ctx, p.Scope, id)
+		return s.get(ctx, p, r.GetId())
 	}
-	v, err := s.Verifications.GetByReference(ctx, p.Scope, r.GetReference())
+	v, err := s.Verifications.GetByReference(ctx, p.Scope, r.GetReference(), p.Subject)
 	if err != nil {
 		return nil, err
 	}
-	if !p.MaySee(v.ID) {
+	if !p.MaySee(v) {
 		return nil, verification.ErrNotFound
 	}
 	telemetry.NoteVerification(ctx, v.ID)
 	return v, nil
 }
 
+// get reads a verification that the principal may see. What it may not see is
+// read all the same: an answer takes as long for what is somebody else's as for
+// what is not there.
+func (s *Service) get(ctx context.Context, p access.Principal, text string) (*verification.Verification, error) {
+	id, err := parseID(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.Verifications.Get(ctx, p.Scope, id)
+	if err != nil {
+		return nil, err
+	}
+	if !p.MaySee(v) {
+		return nil, verification.ErrNotFound
+	}
+	return v, nil
+}
+
+// watch registers a watcher, counted for its holder; API keys are limited by the
+// node. That a verification is watched too much is told to those only who may
+// see it.
+func (s *Service) watch(ctx context.Context, p access.Principal, id uuid.UUID) (*watch.Watcher, error) {
+	holder := watch.Holder{}
+	if !p.IsKey() {
+		holder = watch.Holder{Name: p.Holder(), Most: s.MaxPerToken}
+	}
+	watcher, err := s.Hub.Watch(id, holder)
+	if err == nil {
+		return watcher, nil
+	}
+	if _, hidden := s.get(ctx, p, id.String()); hidden != nil {
+		return nil, hidden
+	}
+	return nil, err
+}
+
 // waitNewer is the long poll. It registers before it reads, so that it misses
 // nothing; a drain ends it like the passing of its time.
 func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verification.Verification, after int64, wait time.Duration) (*verification.Verification, error) {
-	watcher, err := s.Hub.Watch(v.ID)
+	watcher, err := s.watch(ctx, p, v.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +173,17 @@ func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verifica
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		v, err = s.Verifications.Get(ctx, p.Scope, v.ID)
+		if err = s.Access.Recheck(ctx, p); err != nil {
+			return nil, err
+		}
+		v, err = s.get(ctx, p, v.ID.String())
 		if err != nil || v.Version > after {
 			return v, err
 		}
 		select {
 		case <-watcher.C:
 		case <-timer.C:
-			return v, nil
+			return v, s.Access.Recheck(ctx, p)
 		case <-s.Draining:
 			return v, nil
 		case <-ctx.Done():
@@ -142,18 +194,12 @@ func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verifica
 
 // ListVerifications implements VerificationService.
 func (s *Service) ListVerifications(ctx context.Context, r *verigatev1.ListVerificationsRequest) (*verigatev1.ListVerificationsResponse, error) {
-	p, err := backend(ctx)
+	p := principal(ctx)
+	before, err := parsePageToken(r.GetPageToken(), listFilters(r))
 	if err != nil {
 		return nil, toConnect(err)
 	}
-	before, err := parsePageToken(r.GetPageToken(), r)
-	if err != nil {
-		return nil, toConnect(err)
-	}
-	size := int(r.GetPageSize())
-	if size == 0 {
-		size = defaultPageSize
-	}
+	size := pageSize(r.GetPageSize())
 	// One more than asked tells whether there is a next page.
 	q := verification.ListQuery{Scope: p.Scope, Flow: r.GetFlow(), Subject: r.GetSubject(), Before: before, Limit: size + 1}
 	for _, state := range r.GetStates() {
@@ -176,7 +222,7 @@ func page(list []*verification.Verification, size int, p access.Principal, r *ve
 	response := &verigatev1.ListVerificationsResponse{}
 	if len(list) > size {
 		list = list[:size]
-		token, err := pageToken(list[size-1].ID, r)
+		token, err := pageToken(list[size-1].ID, listFilters(r))
 		if err != nil {
 			return nil, toConnect(err)
 		}
@@ -190,11 +236,8 @@ func page(list []*verification.Verification, size int, p access.Principal, r *ve
 
 // CancelVerification implements VerificationService.
 func (s *Service) CancelVerification(ctx context.Context, r *verigatev1.CancelVerificationRequest) (*verigatev1.CancelVerificationResponse, error) {
-	p, err := backend(ctx)
-	if err != nil {
-		return nil, toConnect(err)
-	}
-	id, err := visible(ctx, p, r.GetId())
+	p := principal(ctx)
+	id, err := parseID(ctx, r.GetId())
 	if err != nil {
 		return nil, toConnect(err)
 	}
@@ -205,17 +248,13 @@ func (s *Service) CancelVerification(ctx context.Context, r *verigatev1.CancelVe
 	return &verigatev1.CancelVerificationResponse{Verification: toProto(v, p)}, nil
 }
 
-// visible parses an id, notes it for the log, and hides what is not the
-// principal's.
-func visible(ctx context.Context, p access.Principal, text string) (uuid.UUID, error) {
+// parseID parses an id and notes it for the log.
+func parseID(ctx context.Context, text string) (uuid.UUID, error) {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return uuid.Nil, verification.Invalid("id", "must be a UUID")
 	}
 	telemetry.NoteVerification(ctx, id)
-	if !p.MaySee(id) {
-		return uuid.Nil, verification.ErrNotFound
-	}
 	return id, nil
 }
 

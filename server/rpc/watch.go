@@ -25,20 +25,17 @@ const (
 // read, send, then follow; so nothing is missed between the read and the
 // registration.
 func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequest, stream verigatev1connect.VerificationServiceWatchStatusServerStream) error {
-	p, err := principal(ctx)
+	p := principal(ctx)
+	id, err := parseID(ctx, r.GetId())
 	if err != nil {
 		return toConnect(err)
 	}
-	id, err := visible(ctx, p, r.GetId())
-	if err != nil {
-		return toConnect(err)
-	}
-	watcher, err := s.Hub.Watch(id)
+	watcher, err := s.watch(ctx, p, id)
 	if err != nil {
 		return toConnect(err)
 	}
 	defer watcher.Close()
-	v, err := s.Verifications.Get(ctx, p.Scope, id)
+	v, err := s.get(ctx, p, r.GetId())
 	if err != nil {
 		return toConnect(err)
 	}
@@ -75,6 +72,10 @@ func (f *follower) run(ctx context.Context) error {
 				return err
 			}
 		case <-beat.C:
+			// A credential can end while its stream lasts.
+			if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
+				return err
+			}
 			if err := f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_HEARTBEAT); err != nil {
 				return err
 			}
@@ -91,7 +92,10 @@ func (f *follower) run(ctx context.Context) error {
 
 // follow reads the row again and sends it if it is news.
 func (f *follower) follow(ctx context.Context) error {
-	v, err := f.service.Verifications.Get(ctx, f.principal.Scope, f.current.ID)
+	if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
+		return err
+	}
+	v, err := f.service.get(ctx, f.principal, f.current.ID.String())
 	if err != nil {
 		return err
 	}

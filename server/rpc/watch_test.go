@@ -70,7 +70,7 @@ func TestHeartbeatsFartherApartThanTheWriteDeadlineKeepTheStream(t *testing.T) {
 	for name, http2 := range map[string]bool{"over HTTP 1.1": false, "over HTTP 2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(rpc.Timing{Heartbeat: 300 * time.Millisecond, MaxAge: time.Hour, Write: 60 * time.Millisecond}, time.Minute)
+			e := newEdge(rpc.Timing{Heartbeat: 700 * time.Millisecond, MaxAge: time.Hour, Write: 250 * time.Millisecond}, time.Minute)
 			stream, err := overHTTP(t, e.serve(t), http2).WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
 			if err != nil {
 				t.Fatal(err)

@@ -53,11 +53,11 @@ func (v *Value) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.ScalarNode {
 		return problem(node, errors.New("must be ${ENV_NAME} or file:/path"))
 	}
-	text, err := resolve(node.Value)
+	resolved, err := Resolve(node.Value, os.Getenv)
 	if err != nil {
 		return problem(node, err)
 	}
-	v.text = text
+	*v = resolved
 	return nil
 }
 
@@ -67,7 +67,14 @@ func problem(node *yaml.Node, err error) error {
 
 var envReference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
-func resolve(reference string) (string, error) {
+// Resolve returns what a reference stands for. Its error names the variable or
+// the file, never the text.
+func Resolve(reference string, getenv func(string) string) (Value, error) {
+	text, err := resolve(reference, getenv)
+	return Value{text: text}, err
+}
+
+func resolve(reference string, getenv func(string) string) (string, error) {
 	if path, ok := strings.CutPrefix(reference, "file:"); ok {
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -80,7 +87,7 @@ func resolve(reference string) (string, error) {
 		return text, nil
 	}
 	if m := envReference.FindStringSubmatch(reference); m != nil {
-		text := os.Getenv(m[1])
+		text := getenv(m[1])
 		if text == "" {
 			return "", fmt.Errorf("the environment variable %s is not set", m[1])
 		}

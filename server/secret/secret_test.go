@@ -88,3 +88,46 @@ func TestAReferenceIsResolvedOrRefusedWithItsLine(t *testing.T) {
 		})
 	}
 }
+
+func TestAReferenceIsResolvedInTheGivenEnvironment(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(marked+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string {
+		if name == "GIVEN" {
+			return marked
+		}
+		return ""
+	}
+	for name, c := range map[string]struct{ reference, problem string }{
+		"a variable of it":          {"${GIVEN}", ""},
+		"a file":                    {"file:" + file, ""},
+		"a variable of another":     {"${PATH}", "PATH is not set"},
+		"a missing file":            {"file:" + file + ".none", file + ".none"},
+		"a variable without braces": {"$GIVEN", "never the secret itself"},
+		"more than a reference":     {"${GIVEN}-hunter2", "never the secret itself"},
+		"two references":            {"${GIVEN}${GIVEN}", "never the secret itself"},
+		"a name that is none":       {"${1GIVEN}", "never the secret itself"},
+		"nothing":                   {"", "never the secret itself"},
+		"the text itself":           {"hunter2", "never the secret itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			value, err := secret.Resolve(c.reference, getenv)
+			if c.problem == "" {
+				if err != nil || value.Reveal() != marked {
+					t.Errorf("got %q, %v", value.Reveal(), err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.problem) || !value.Empty() {
+				t.Fatalf("got %v, want an error with %q", err, c.problem)
+			}
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), marked) {
+				t.Errorf("the error repeats the secret: %v", err)
+			}
+		})
+	}
+}

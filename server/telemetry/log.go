@@ -39,6 +39,14 @@ func NoteVerification(ctx context.Context, id uuid.UUID) {
 	}
 }
 
+// RequestID returns the id of the request that ctx belongs to; empty if none.
+func RequestID(ctx context.Context) string {
+	if f, ok := ctx.Value(fieldsKey{}).(*fields); ok {
+		return f.requestID
+	}
+	return ""
+}
+
 // WithRequestID is middleware that gives every request an id, the caller's own
 // if it is a plain one, and returns it.
 func WithRequestID(next http.Handler) http.Handler {

@@ -21,7 +21,9 @@ type Metrics struct {
 	refused         *prometheus.CounterVec
 	unknownStatus   *prometheus.CounterVec
 	calls           *prometheus.HistogramVec
-	unauthenticated prometheus.Counter
+	unauthenticated *prometheus.CounterVec
+	limited         *prometheus.CounterVec
+	origins         prometheus.Counter
 	tailPolls       prometheus.Counter
 }
 
@@ -41,8 +43,12 @@ func NewMetrics(watchers func() int) *Metrics {
 			Namespace: namespace, Name: "rpc_duration_seconds", Help: "Calls by procedure and code.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
 		}, []string{"procedure", "code"}),
-		unauthenticated: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "credentials_refused_total", Help: "Calls with a missing or bad credential.",
+		unauthenticated: counter("credentials_refused_total", "Calls with a credential that is missing, bad or not meant for them.",
+			"reason"),
+		limited: counter("limited_total", "What was refused because of a limit.",
+			"limit"),
+		origins: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "origins_refused_total", Help: "Browser requests from an origin that is not configured.",
 		}),
 		tailPolls: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "tail_polls_total", Help: "Successful reads of the transition log's tail.",
@@ -51,7 +57,7 @@ func NewMetrics(watchers func() int) *Metrics {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
 	}, func() float64 { return float64(watchers()) })
-	m.registry.MustRegister(m.events, m.parked, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.tailPolls, open,
+	m.registry.MustRegister(m.events, m.parked, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -89,7 +95,13 @@ func (m *Metrics) Called(procedure, code string, took time.Duration) {
 }
 
 // Unauthenticated implements rpc.Meter.
-func (m *Metrics) Unauthenticated() { m.unauthenticated.Inc() }
+func (m *Metrics) Unauthenticated(reason string) { m.unauthenticated.WithLabelValues(reason).Inc() }
+
+// Limited counts a refusal by the limit's name in the configuration.
+func (m *Metrics) Limited(name string) { m.limited.WithLabelValues(name).Inc() }
+
+// OriginRefused counts a browser request from an origin that is not configured.
+func (m *Metrics) OriginRefused() { m.origins.Inc() }
 
 // Polled counts a successful read of the transition log.
 func (m *Metrics) Polled(int) { m.tailPolls.Inc() }

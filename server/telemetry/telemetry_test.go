@@ -83,6 +83,18 @@ func TestTheVerificationIsOnEveryLineAfterItIsKnown(t *testing.T) {
 	}
 }
 
+func TestARequestKnowsItsIDAndNothingElseHasOne(t *testing.T) {
+	t.Parallel()
+	if id := telemetry.RequestID(t.Context()); id != "" {
+		t.Errorf("outside a request the id is %q", id)
+	}
+	inside := ""
+	response, _ := request(t, "", func(ctx context.Context, _ *slog.Logger) { inside = telemetry.RequestID(ctx) })
+	if inside == "" || inside != response.Header.Get(telemetry.RequestIDHeader) {
+		t.Errorf("inside it is %q, the caller is told %q", inside, response.Header.Get(telemetry.RequestIDHeader))
+	}
+}
+
 func marshal(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -130,7 +142,9 @@ func TestEveryCountShowsUp(t *testing.T) {
 	m.Refused("fake", "signature")
 	m.UnknownStatus("fake")
 	m.Called("/p", "ok", 30*time.Millisecond)
-	m.Unauthenticated()
+	m.Unauthenticated("revoked")
+	m.Limited("per_key")
+	m.OriginRefused()
 	m.Polled(3)
 	recorder := httptest.NewRecorder()
 	m.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
@@ -143,7 +157,9 @@ func TestEveryCountShowsUp(t *testing.T) {
 		`verigate_rpc_duration_seconds_count{code="ok",procedure="/p"} 1`,
 		`verigate_rpc_duration_seconds_bucket{code="ok",procedure="/p",le="0.025"} 0`,
 		`verigate_rpc_duration_seconds_bucket{code="ok",procedure="/p",le="0.05"} 1`,
-		`verigate_credentials_refused_total 1`,
+		`verigate_credentials_refused_total{reason="revoked"} 1`,
+		`verigate_limited_total{limit="per_key"} 1`,
+		`verigate_origins_refused_total 1`,
 		`verigate_tail_polls_total 1`,
 		`verigate_watchers 7`,
 	} {
@@ -160,10 +176,10 @@ func TestTwoProcessesInOneShareNoMetrics(t *testing.T) {
 	t.Parallel()
 	none := func() int { return 0 }
 	one, two := telemetry.NewMetrics(none), telemetry.NewMetrics(none)
-	one.Unauthenticated()
+	one.OriginRefused()
 	recorder := httptest.NewRecorder()
 	two.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
-	if !strings.Contains(recorder.Body.String(), "verigate_credentials_refused_total 0\n") {
+	if !strings.Contains(recorder.Body.String(), "verigate_origins_refused_total 0\n") {
 		t.Error("one counted for the other")
 	}
 }

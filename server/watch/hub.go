@@ -14,6 +14,7 @@ package watch
 
 import (
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,14 +27,16 @@ type Hub struct {
 
 	mu       sync.Mutex
 	watchers map[uuid.UUID]map[*Watcher]struct{}
-	count    int
+	// holders counts the watchers of each caller that is limited.
+	holders map[string]int
+	count   int
 }
 
 var _ verification.Waker = (*Hub)(nil)
 
 // NewHub returns a Hub that takes up to limit watchers at a time.
 func NewHub(limit int) *Hub {
-	return &Hub{limit: limit, watchers: make(map[uuid.UUID]map[*Watcher]struct{})}
+	return &Hub{limit: limit, watchers: make(map[uuid.UUID]map[*Watcher]struct{}), holders: make(map[string]int)}
 }
 
 // Watcher is one open interest in one verification.
@@ -44,6 +47,7 @@ type Watcher struct {
 
 	hub    *Hub
 	id     uuid.UUID
+	holder string
 	wake   chan struct{}
 	latest int64 // under the hub's lock
 }
@@ -54,17 +58,33 @@ const perVerification = 64
 
 // errTooMany asks to come back later, perhaps to another node.
 var errTooMany = verification.NewError(verification.KindLimited, "TOO_MANY_WATCHERS",
-	"this node or this verification has as many watchers as it may; retry")
+	"this node, this verification or this credential has as many watchers as it may; retry").After(limitRetry)
 
-// Watch registers a watcher. KindLimited when the node is full.
-func (h *Hub) Watch(id uuid.UUID) (*Watcher, error) {
+// limitRetry spares a full node; a client comes back with jitter anyway.
+const limitRetry = 5 * time.Second
+
+// Holder is who a watcher belongs to, and how many it may have on a node. The
+// zero Holder is not limited.
+type Holder struct {
+	Name string
+	Most int
+}
+
+// Watch registers a watcher. KindLimited when the node, the verification or the
+// holder has as many as it may.
+func (h *Hub) Watch(id uuid.UUID, by Holder) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.count >= h.limit || len(h.watchers[id]) >= perVerification {
+	if h.count >= h.limit || len(h.watchers[id]) >= perVerification ||
+		(by.Most > 0 && h.holders[by.Name] >= by.Most) {
 		return nil, errTooMany
 	}
 	wake := make(chan struct{}, 1)
 	w := &Watcher{C: wake, hub: h, id: id, wake: wake}
+	if by.Most > 0 {
+		w.holder = by.Name
+		h.holders[by.Name]++
+	}
 	if h.watchers[id] == nil {
 		h.watchers[id] = make(map[*Watcher]struct{}, 1)
 	}
@@ -84,6 +104,12 @@ func (w *Watcher) Close() {
 	delete(group, w)
 	if len(group) == 0 {
 		delete(w.hub.watchers, w.id)
+	}
+	if w.holder != "" {
+		w.hub.holders[w.holder]--
+		if w.hub.holders[w.holder] == 0 {
+			delete(w.hub.holders, w.holder)
+		}
 	}
 	w.hub.count--
 }

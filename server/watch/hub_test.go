@@ -14,7 +14,7 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 func register(t *testing.T, h *watch.Hub, id uuid.UUID) *watch.Watcher {
 	t.Helper()
-	w, err := h.Watch(id)
+	w, err := h.Watch(id, watch.Holder{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestAFullHubRefusesUntilSomebodyLeaves(t *testing.T) {
 	id := newID()
 	first := register(t, h, id)
 	register(t, h, newID())
-	if _, err := h.Watch(id); verification.KindOf(err) != verification.KindLimited {
+	if _, err := h.Watch(id, watch.Holder{}); verification.KindOf(err) != verification.KindLimited {
 		t.Fatalf("the third of two: %v, want it limited", err)
 	}
 	first.Close()
@@ -88,7 +88,7 @@ func TestAFullHubRefusesUntilSomebodyLeaves(t *testing.T) {
 		t.Errorf("%d watchers after one closed twice, want 1", n)
 	}
 	register(t, h, id)
-	if _, err := h.Watch(id); verification.KindOf(err) != verification.KindLimited {
+	if _, err := h.Watch(id, watch.Holder{}); verification.KindOf(err) != verification.KindLimited {
 		t.Errorf("closing twice made room twice: %v", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestWatchersComeAndGoWhileWakesFly(t *testing.T) {
 		all.Go(func() {
 			for round := range 200 {
 				id := ids[(worker+round)%len(ids)]
-				w, err := h.Watch(id)
+				w, err := h.Watch(id, watch.Holder{})
 				if err != nil {
 					t.Error(err)
 					return
@@ -148,7 +148,7 @@ func TestOneVerificationDoesNotTakeEveryPlace(t *testing.T) {
 	t.Parallel()
 	hub, id, taken := watch.NewHub(1000), newID(), 0
 	for taken < 1000 {
-		if _, err := hub.Watch(id); err != nil {
+		if _, err := hub.Watch(id, watch.Holder{}); err != nil {
 			break
 		}
 		taken++
@@ -156,7 +156,7 @@ func TestOneVerificationDoesNotTakeEveryPlace(t *testing.T) {
 	if taken != 64 {
 		t.Errorf("one verification took %d places, want 64", taken)
 	}
-	if _, err := hub.Watch(newID()); err != nil {
+	if _, err := hub.Watch(newID(), watch.Holder{}); err != nil {
 		t.Errorf("another verification has no place: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/webhook"
 )
@@ -37,8 +38,13 @@ type ingress struct {
 	decodeErr error
 	refused   []string
 	unknown   []string
-	log       bytes.Buffer
-	heard     chan struct{}
+	lookups   int
+	// limit is what a full address gets, and buckets are the addresses that were
+	// asked about.
+	limit   error
+	buckets []string
+	log     bytes.Buffer
+	heard   chan struct{}
 }
 
 func serve(t *testing.T, readTimeout time.Duration) *ingress {
@@ -48,7 +54,7 @@ func serve(t *testing.T, readTimeout time.Duration) *ingress {
 		heard:  make(chan struct{}, 100),
 	}
 	handler := &webhook.Handler{
-		Connections: in, Applier: in, Meter: in, Log: slog.New(slog.NewJSONHandler(in, nil)),
+		Connections: in, Applier: in, Meter: in, Limits: in, Log: slog.New(slog.NewJSONHandler(in, nil)),
 		Now: receiveTime, ReadTimeout: readTimeout,
 	}
 	mux := http.NewServeMux()
@@ -56,7 +62,8 @@ func serve(t *testing.T, readTimeout time.Duration) *ingress {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := httptest.NewUnstartedServer(mux)
+	noProxies := func() transport.Addresses { return transport.Addresses{} }
+	server := httptest.NewUnstartedServer(transport.WithAddress(mux, noProxies))
 	server.Config.Protocols = protocols
 	server.Start()
 	t.Cleanup(server.Close)
@@ -64,8 +71,19 @@ func serve(t *testing.T, readTimeout time.Duration) *ingress {
 	return in
 }
 
+// Webhook implements webhook.Limits.
+func (in *ingress) Webhook(bucket string) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.buckets = append(in.buckets, bucket)
+	return in.limit
+}
+
 // Connection implements webhook.Connections.
 func (in *ingress) Connection(name string) (webhook.Connection, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.lookups++
 	scope := verification.Scope{Project: "shop", Environment: verification.Test}
 	return webhook.Connection{Name: name, Scope: scope, Provider: providerOf{in}}, name == "fake"
 }
@@ -148,9 +166,9 @@ func (in *ingress) post(t *testing.T, body string, lines ...string) *http.Respon
 		name, value, _ := strings.Cut(line, ": ")
 		request.Header.Set(name, value)
 	}
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	response, err := transport.RoundTrip(request)
+	line := &http.Transport{}
+	t.Cleanup(line.CloseIdleConnections)
+	response, err := line.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

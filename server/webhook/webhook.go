@@ -24,6 +24,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -66,11 +67,18 @@ type Meter interface {
 	UnknownStatus(connection string)
 }
 
+// Limits refuses addresses that send too much at a time.
+type Limits interface {
+	// Webhook takes a request from an address.
+	Webhook(bucket string) error
+}
+
 // Handler serves POST /webhooks/{connection}.
 type Handler struct {
 	Connections Connections
 	Applier     Applier
 	Meter       Meter
+	Limits      Limits
 	Log         *slog.Logger
 	Now         func() time.Time
 	// ReadTimeout bounds the upload, however slowly it drips; zero means 10 s.
@@ -80,6 +88,11 @@ type Handler struct {
 // ServeHTTP answers 200 for everything that was stored.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	release := h.armReadDeadline(w)
+	if err := h.Limits.Webhook(transport.Bucket(transport.Address(r.Context()))); err != nil {
+		w.Header().Set("Retry-After", retryAfterSeconds)
+		h.refuse(w, r, "", http.StatusTooManyRequests, "limit")
+		return
+	}
 	connection, ok := h.Connections.Connection(r.PathValue("connection"))
 	if !ok {
 		h.refuse(w, r, "", http.StatusNotFound, "unknown_connection")

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/verigate/verigate/server/watch"
+)
+
+const (
+	// sweepInterval is how late an expiry may be.
+	sweepInterval = time.Second
+	// usesInterval is how late the last use of an API key is written.
+	usesInterval = 30 * time.Second
+	// purgeInterval is how late a delivery is purged, purgeBatch how many one
+	// transaction purges.
+	purgeInterval = time.Minute
+	purgeBatch    = 500
+)
+
+// upkeep starts what runs beside the ports, until ctx ends.
+func (s *Server) upkeep(ctx context.Context) {
+	tail := &watch.Tail{
+		Log: s.store, Hub: s.hub, Interval: s.options.Config.Watch.PollInterval, Logger: s.log, Polled: s.metrics.Polled,
+	}
+	s.running.Go(func() { tail.Run(ctx) })
+	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })
+	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
+	s.running.Go(func() { s.uses.Run(ctx, usesInterval) })
+	for _, p := range s.ports {
+		if p.certificate != nil {
+			s.running.Go(func() { p.certificate.Watch(ctx, certificateInterval) })
+		}
+	}
+}
+
+// every does the clock's work until ctx ends. Every node does; the rows decide
+// who was first. A failure is told once, until it works again.
+func (s *Server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := do(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			s.log.WarnContext(ctx, what+" failed; it goes on trying", "error", err, "cause", errors.Unwrap(err))
+		}
+		failing = err != nil
+	}
+}
+
+// purge removes headers and bodies that were kept as long as the configuration
+// says.
+func (s *Server) purge(ctx context.Context) error {
+	before := time.Now().Add(-s.catalog.current.Load().retention)
+	for {
+		purged, err := s.store.PurgeDeliveries(ctx, before, purgeBatch)
+		if err != nil {
+			return err
+		}
+		if purged > 0 {
+			s.log.InfoContext(ctx, "deliveries were purged", "count", purged)
+		}
+		if purged < purgeBatch {
+			return nil
+		}
+	}
+}
