@@ -88,6 +88,19 @@ func (s *Server) Addresses() []string {
 	return addresses
 }
 
+// Listening says where each role is served: public, webhooks, operator.
+// Listeners are in the order of Addresses.
+func (s *Server) Listening(listeners []net.Listener) map[string]string {
+	names := map[role]string{publicRole: "public", webhookRole: "webhooks", operatorRole: "operator"}
+	where := make(map[string]string, len(names))
+	for i, p := range s.ports {
+		for r := range p.roles {
+			where[names[r]] = listeners[i].Addr().String()
+		}
+	}
+	return where
+}
+
 func (p *port) serve(l net.Listener) error {
 	if p.certificate != nil {
 		return p.server.ServeTLS(l, "", "")

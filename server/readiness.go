@@ -72,7 +72,10 @@ func (r *readiness) checkMigrations(ctx context.Context) error {
 // nothing is.
 func (r *readiness) problem(ctx context.Context) string {
 	answer, _, _ := r.asking.Do("", func() (any, error) { return r.ask(ctx), nil })
-	return answer.(string)
+	if problem, ok := answer.(string); ok {
+		return problem
+	}
+	return "unknown"
 }
 
 // ask finds out. Whoever asks may hang up: the answer is for others too.

@@ -58,7 +58,9 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 		ingress := &webhook.Handler{
 			Connections: s.catalog, Applier: s.domain, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
 		}
-		mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(ingress, "webhook", otelhttp.WithTracerProvider(s.options.Tracer)))
+		// A span would write down the value of a panic that passes it.
+		mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(
+			transport.WithRecovery(ingress, s.log), "webhook", otelhttp.WithTracerProvider(s.options.Tracer)))
 	}
 	if roles[operatorRole] {
 		mux.Handle("GET /metrics", s.metrics.Handler())
@@ -117,10 +119,11 @@ func (s *Server) newAPI(roles map[role]bool) (*connect.Server, error) {
 	}
 	auth := s.authenticator()
 	api := connect.NewServer(
+		// Outside of what recovers: a span writes down the value of a panic.
+		tracing,
 		rpc.Observe(s.metrics, s.log, time.Now),
 		rpc.BoundUploads(uploadTimeout),
 		rpc.LimitAddress(s.limits),
-		tracing,
 		rpc.Authenticate(auth, s.metrics, s.log),
 		rpc.LimitCaller(s.limits),
 		validate.NewServerInterceptor(),

@@ -63,6 +63,9 @@ const (
 	markedUnnamed     = "marked-subject-that-is-refused"
 	markedPanic       = "marked-panic-value"
 	markedFault       = "marked-text-of-the-provider"
+	markedCause       = "marked-cause-by-an-adapter"
+	markedAgent       = "marked-user-agent"
+	markedPath        = "marked-path-of-a-webhook"
 	markedLocation    = "marked-redirect-of-the-provider"
 	markedSetting     = "marked-setting-in-a-bad-file"
 	markedIssuerText  = "marked-issuer-text" // what a broken issuer says, see issuer
@@ -98,6 +101,24 @@ func personalMarks() []mark {
 	}
 }
 
+// outsideMarks are what the outside says that is neither secret nor personal.
+func outsideMarks() []mark {
+	const toldBack = "told back, as text, to whoever sent it"
+	return []mark{
+		{"an unknown procedure", markedProcedure, map[string]string{inErrors: toldBack}},
+		{"the origin of a refused redirect", markedBadRedirect, map[string]string{inErrors: toldBack}},
+		{"an adapter's cause", markedCause, map[string]string{
+			inLog: "it is for the operator; what the provider said is not in it, see echo",
+		}},
+		{"the agent of a webhook", markedAgent, map[string]string{
+			inTraces: "the software of whoever sends webhooks",
+		}},
+		{"the path of a webhook for nobody", markedPath, map[string]string{
+			inTraces: "paths of webhooks hold no secret; the way back, whose path does, is not traced",
+		}},
+	}
+}
+
 // nowhereMarks must not come out anywhere: personal texts that are only passed
 // on or refused, and what strangers send.
 func nowhereMarks() []mark {
@@ -107,8 +128,7 @@ func nowhereMarks() []mark {
 		"a webhook's header": markedHeader, "a query": markedQuery, "an unreadable body": markedUnreadable,
 		"a forged body": markedForged, "a parked body": markedParked, "a forged signature": markedSignature,
 		"an unknown nonce": markedNonce, "a garbage credential": markedCredential, "a guess": markedGuess,
-		"a page token": markedPageToken, "an unknown procedure": markedProcedure, "an unknown flow": markedFlow,
-		"a refused redirect": markedBadRedirect, "a refused subject": markedUnnamed, "a panic's value": markedPanic,
+		"a page token": markedPageToken, "an unknown flow": markedFlow, "a refused subject": markedUnnamed, "a panic's value": markedPanic,
 		"the provider's text": markedFault, "the provider's redirect": markedLocation,
 		"a setting": markedSetting, "an issuer's text": markedIssuerText,
 	} {

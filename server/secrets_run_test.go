@@ -160,9 +160,9 @@ func (m *marked) starts() {
 // faults are what a provider and its adapter can do wrong.
 func (m *marked) faults() {
 	m.t.Helper()
-	leaky := errors.New(markedFault + " " + labKey + " " + fakeSecret + " " + m.password)
+	cause := errors.New(markedCause)
 	for _, fault := range []error{
-		leaky, verification.NewError(verification.KindUnavailable, "PROVIDER_UNAVAILABLE", "the provider does not answer").WithCause(errors.New(markedFault)),
+		cause, verification.NewError(verification.KindUnavailable, "PROVIDER_UNAVAILABLE", "the provider does not answer").WithCause(cause),
 	} {
 		m.provider.failStarts(fault)
 		m.ask(m.key, "StartVerification", wish(markedSubject, fmt.Sprintf("-%p", fault)))
@@ -208,5 +208,5 @@ func (m *marked) hook(id, about, name string) answer {
 func (m *marked) hookText(body, signature string) answer {
 	m.t.Helper()
 	return m.request(http.MethodPost, m.webhooks+"/webhooks/fake?"+markedQuery, body, "Content-Type: application/json",
-		fakeHeader+": "+signature, "X-Fake-Note: "+markedHeader, "User-Agent: "+markedHeader)
+		fakeHeader+": "+signature, "X-Fake-Note: "+markedHeader, "User-Agent: "+markedAgent)
 }

@@ -90,7 +90,7 @@ func TestNoSecretAndNothingPersonalComesOutWhereItMayNot(t *testing.T) {
 			t.Errorf("no delivery was %s", effect)
 		}
 	}
-	search(t, places, slices.Concat(m.configured(), m.secrets, personalMarks(), nowhereMarks()))
+	search(t, places, slices.Concat(m.configured(), m.secrets, personalMarks(), outsideMarks(), nowhereMarks()))
 }
 
 // After the erasure nothing of the person is left but what others told.

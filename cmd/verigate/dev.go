@@ -259,6 +259,7 @@ Verigate is ready at %[1]s
   Demo page      %[1]s/
   Flows          identity, age-gate
   Key            in %[2]s
+  User tokens    curl -d subject=u1 %[1]s/sandbox/issuer/token
 
 Try it in another shell:
 

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 )
+
+// eraseTimeout bounds an erasure: a subject may have thousands of verifications.
+const eraseTimeout = 10 * time.Minute
 
 // maxSubjectInput is the most that is read of a subject from standard input, in
 // bytes: 256 characters of four.
@@ -40,7 +44,7 @@ in the process list nor in the shell's history. See docs/privacy.md.
 			if err := completeErasure(request, c.std.In); err != nil {
 				return err
 			}
-			return c.withOperator(cmd, func(ctx context.Context, o *operatorClient) error {
+			return c.withOperatorFor(cmd, eraseTimeout, func(ctx context.Context, o *operatorClient) error {
 				done, err := o.EraseSubject(ctx, request)
 				if exitCode(err) == exitInterrupted {
 					return exitWith(exitInterrupted, "interrupted; what was erased stays erased, and the same command does the rest")

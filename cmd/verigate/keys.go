@@ -32,7 +32,12 @@ scopes go. Only a hash is stored, and a key is shown once.
 
 // withOperator makes one call and closes what it opened.
 func (c *operatorCaller) withOperator(cmd *cobra.Command, call func(ctx context.Context, o *operatorClient) error) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
+	return c.withOperatorFor(cmd, callTimeout, call)
+}
+
+// withOperatorFor does the same for a call that may take its time.
+func (c *operatorCaller) withOperatorFor(cmd *cobra.Command, timeout time.Duration, call func(ctx context.Context, o *operatorClient) error) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
 	o, err := c.openOperator(ctx, cmd)
 	if err != nil {

@@ -104,13 +104,10 @@ func serve(ctx context.Context, o serveOptions, std streams) error {
 	// A reload that began before the end is finished, audit log included.
 	stopReloading := reloadOnHangup(context.WithoutCancel(ctx), node, o.config)
 	defer stopReloading()
-	addresses := make([]string, 0, len(listeners))
-	for _, l := range listeners {
-		addresses = append(addresses, l.Addr().String())
-	}
-	log.InfoContext(ctx, "serving", "addresses", addresses, "public_url", cfg.PublicURL, "version", buildVersion())
+	where := node.Listening(listeners)
+	log.InfoContext(ctx, "serving", "public", where["public"], "webhooks", where["webhooks"], "operator", where["operator"], "public_url", cfg.PublicURL, "version", buildVersion())
 	if o.json {
-		if err := printJSON(std.Out, map[string]any{"addresses": addresses, "public_url": cfg.PublicURL}); err != nil {
+		if err := printJSON(std.Out, map[string]any{"listeners": where, "public_url": cfg.PublicURL}); err != nil {
 			return err
 		}
 	}

@@ -104,9 +104,9 @@ func TestThreeListenersServeWhatEachIsFor(t *testing.T) {
 	node := launch(t, s.dir, s.env, "serve", "--json")
 	node.until(t, node.stdout, "\n")
 	var served struct {
-		Addresses []string `json:"addresses"`
+		Listeners map[string]string `json:"listeners"`
 	}
-	if err := json.Unmarshal([]byte(node.stdout.String()), &served); err != nil || len(served.Addresses) != 3 {
+	if err := json.Unmarshal([]byte(node.stdout.String()), &served); err != nil || len(served.Listeners) != 3 {
 		t.Fatalf("serve --json printed %s", node.stdout)
 	}
 	const absent, refused = http.StatusNotFound, http.StatusUnauthorized
@@ -117,9 +117,9 @@ func TestThreeListenersServeWhatEachIsFor(t *testing.T) {
 		"/webhooks/verifyhuman-live":                         {absent, refused, absent},
 		"/metrics":                                           {absent, absent, http.StatusOK},
 	} {
-		for i, address := range served.Addresses {
-			if got := askFor(t, "http://"+address+path); got != want[i] {
-				t.Errorf("%s on listener %d of public, webhooks, operator: %d, want %d", path, i+1, got, want[i])
+		for i, name := range []string{"public", "webhooks", "operator"} {
+			if got := askFor(t, "http://"+served.Listeners[name]+path); got != want[i] {
+				t.Errorf("%s on %s: %d, want %d", path, name, got, want[i])
 			}
 		}
 	}

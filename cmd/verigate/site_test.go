@@ -169,12 +169,12 @@ func (r *runningSite) start(t *testing.T) {
 	r.process = launch(t, r.dir, r.env, "serve", "--json")
 	r.until(t, r.stdout, "\n")
 	var served struct {
-		Addresses []string `json:"addresses"`
+		Listeners map[string]string `json:"listeners"`
 	}
-	if err := json.Unmarshal([]byte(r.stdout.String()), &served); err != nil || len(served.Addresses) != 2 {
+	if err := json.Unmarshal([]byte(r.stdout.String()), &served); err != nil || len(served.Listeners) != 3 {
 		t.Fatalf("serve --json printed %s", r.stdout)
 	}
-	r.public, r.operator = "http://"+served.Addresses[0], "http://"+served.Addresses[1]
+	r.public, r.operator = "http://"+served.Listeners["public"], "http://"+served.Listeners["operator"]
 }
 
 // stop ends the node as a service manager does.

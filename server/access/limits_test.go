@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,10 @@ func wantLimited(t *testing.T, err error, wait time.Duration) {
 	e, ok := errors.AsType[*verification.Error](err)
 	if !ok || e.Kind != verification.KindLimited || e.Reason != "RATE_LIMITED" || e.RetryAfter != wait {
 		t.Errorf("got %#v, want it limited, to come back after %v", err, wait)
+		return
+	}
+	if !strings.Contains(e.Error(), "retry after the time that RetryInfo tells") {
+		t.Errorf("the caller is told %q, which does not help", e.Error())
 	}
 }
 

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"slices"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -134,6 +135,22 @@ func TestWhatIsSomebodyElsesIsNotFoundByIDOrReference(t *testing.T) {
 		}
 	}
 	eventually(t, "no watcher is left", func() bool { return g.hub.Count() == 0 })
+}
+
+// References are not unique: the newest of somebody else must not hide one's own.
+func TestAReferenceIsLookedUpAmongAnEndUsersOwn(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, slowTiming())
+	_, key := g.key(t, access.VerificationsRead)
+	for _, credential := range []string{"user:alice", "user:bob", key} {
+		_, err := g.as(t, credential).GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Reference: "order-1"})
+		if (err != nil) != (credential == "user:bob") {
+			t.Errorf("%s: %v", credential[:8], err)
+		}
+	}
+	if want := []string{"alice", "bob", ""}; !slices.Equal(g.row.referred, want) {
+		t.Errorf("looked among the verifications of %q, want %q", g.row.referred, want)
+	}
 }
 
 // wantFull fails unless err says that there are too many watchers.

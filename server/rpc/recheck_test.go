@@ -118,7 +118,7 @@ func TestAStreamTellsNothingNewToACredentialThatEnded(t *testing.T) {
 func TestALongPollTellsNothingToACredentialThatEnded(t *testing.T) {
 	t.Parallel()
 	for name, begin := range endings() {
-		for how, wait := range map[string]time.Duration{"woken": time.Minute, "at the end of its time": 300 * time.Millisecond} {
+		for how, wait := range map[string]time.Duration{"woken": time.Minute, "at the end of its time": time.Second} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				t.Parallel()
 				g := newGateway(t, slowTiming())

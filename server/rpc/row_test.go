@@ -21,6 +21,8 @@ type row struct {
 	err error
 	// reading and read, if set, are called before and after each read.
 	reading, read func()
+	// referred are the subjects that were asked for with a reference.
+	referred []string
 	// audit keeps entries.
 	audit func(e *verification.AuditEntry)
 }
@@ -56,6 +58,9 @@ func (r *row) Get(ctx context.Context, s verification.Scope, id uuid.UUID) (*ver
 
 // GetByReference implements verification.Store.
 func (r *row) GetByReference(ctx context.Context, s verification.Scope, reference, subject string) (*verification.Verification, error) {
+	r.mu.Lock()
+	r.referred = append(r.referred, subject)
+	r.mu.Unlock()
 	return r.find(ctx, func(v *verification.Verification) bool {
 		return s == v.Scope && reference == v.Reference && (subject == "" || subject == v.Subject)
 	})
