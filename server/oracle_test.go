@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"connectrpc.com/connect/v2"
+
+	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/server/pgdev/pgtest"
 )
 
@@ -161,6 +164,23 @@ func TestEveryKeyOfTheRightShapeCostsTheSameStatementsToRefuse(t *testing.T) {
 	for _, name := range []string{"a key with another secret", "a key with the other prefix", "a revoked key", "an expired key"} {
 		if asked := cost(name); !slices.Equal(asked, unknown) {
 			t.Errorf("%s costs %q, an unknown key %q", name, asked, unknown)
+		}
+	}
+}
+
+func TestHowManyWatchAVerificationIsNothingForOthers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pgtest.New(t), nil)
+	owner := s.apiOver(wire{http2: true}, s.key)
+	request := &verigatev1.WatchStatusRequest{Id: s.victim.id}
+	const most = 64 // of one verification, see package watch
+	for range most {
+		watch(t, owner, request).next()
+	}
+	wantLimited(t, send(t.Context(), owner, request), "TOO_MANY_WATCHERS")
+	for name, f := range s.foreigners(t) {
+		if err := send(t.Context(), s.api(f.credential), request); connect.CodeOf(err) != connect.CodeNotFound {
+			t.Errorf("%s is told %v, want not_found", name, err)
 		}
 	}
 }

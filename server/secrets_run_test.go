@@ -165,7 +165,7 @@ func (m *marked) faults() {
 		cause, verification.NewError(verification.KindUnavailable, "PROVIDER_UNAVAILABLE", "the provider does not answer").WithCause(cause),
 	} {
 		m.provider.failStarts(fault)
-		m.ask(m.key, "StartVerification", wish(markedSubject, fmt.Sprintf("-%p", fault)))
+		m.wantFailed(m.ask(m.key, "StartVerification", wish(markedSubject, fmt.Sprintf("-%p", fault))))
 	}
 	m.provider.failStarts(nil)
 	for unique, answer := range map[string]http.HandlerFunc{
@@ -176,13 +176,21 @@ func (m *marked) faults() {
 		"-cut": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		m.detour.Store(&answer)
-		m.ask(m.key, "StartVerification", with(wish(markedSubject, unique), "flow", "hosted"))
+		m.wantFailed(m.ask(m.key, "StartVerification", with(wish(markedSubject, unique), "flow", "hosted")))
 	}
 	m.detour.Store(nil)
 	m.provider.panicWith(markedPanic + labKey)
-	m.ask(m.key, "StartVerification", wish(markedSubject, "-panic"))
+	m.wantFailed(m.ask(m.key, "StartVerification", wish(markedSubject, "-panic")))
 	m.hook(markedPanic, "for-nobody", "")
 	m.provider.panicWith(nil)
+}
+
+// wantFailed fails unless the answer is an error: then the fault had its effect.
+func (m *marked) wantFailed(answered map[string]any) {
+	m.t.Helper()
+	if answered["code"] == nil {
+		m.t.Errorf("it was answered %v, want an error", answered)
+	}
 }
 
 // echo answers with everything that it was sent.

@@ -60,7 +60,7 @@ var _ verigatev1connect.VerificationServiceHandler = (*Service)(nil)
 func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVerificationRequest) (*verigatev1.StartVerificationResponse, error) {
 	p := principal(ctx)
 	subject, err := subjectOf(p, r)
-	if err == nil {
+	if err == nil && subject != "" {
 		err = s.Limits.Start(p, subject)
 	}
 	if err != nil {
