@@ -55,7 +55,7 @@ func callerAttacks() []attack {
 			return &verigatev1.GetVerificationRequest{Reference: at.reference}
 		}},
 		{"long poll", "GetVerification", read, true, true, true, func(at target) proto.Message {
-			return &verigatev1.GetVerificationRequest{Id: at.id, AfterVersion: 99, Wait: longWait()}
+			return &verigatev1.GetVerificationRequest{Id: at.id, Wait: longWait()}
 		}},
 		{"list", "ListVerifications", read, false, false, false, func(target) proto.Message {
 			return &verigatev1.ListVerificationsRequest{}
