@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/verigate/verigate/db"
@@ -114,8 +115,18 @@ func (s *server) create(ctx context.Context, name, template string) error {
 }
 
 func (s *server) drop(ctx context.Context, name string) error {
-	return s.exec(ctx, "dropping a database", "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
+	drop := "DROP DATABASE IF EXISTS " + quote(name)
+	err := s.exec(ctx, "dropping a database", drop+" WITH (FORCE)")
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == insufficientPrivilege {
+		// Autovacuum is in it, which only a superuser may end; without FORCE
+		// Postgres sends it away itself.
+		return s.exec(ctx, "dropping a database", drop)
+	}
+	return err
 }
+
+// insufficientPrivilege is an error code of Postgres (manual, appendix A).
+const insufficientPrivilege = "42501"
 
 func (s *server) exec(ctx context.Context, doing, statement string) error {
 	if _, err := s.admin.ExecContext(ctx, statement); err != nil {
