@@ -95,6 +95,23 @@ func TestTheAuditLogTellsWhoDidWhatWhenAndFromWhere(t *testing.T) {
 	}
 }
 
+func TestAReloadWhileTheDatabaseIsAwayIsInTheAuditLogLater(t *testing.T) {
+	t.Parallel()
+	line := newCable(t, pgtest.New(t))
+	g := openOn(t, line.dsn, nil)
+	key := g.newOperatorKey(shopTest())
+	line.cut()
+	if err := g.server.ReloadFrom(t.Context(), func() (*config.Config, error) { return g.options.Config, nil }); err != nil {
+		t.Fatalf("ReloadFrom: %v", err)
+	}
+	line.mend()
+	api := g.operatorAPI(key)
+	eventually(t, "the entry is there", func() bool {
+		list, err := api.ListAuditEntries(t.Context(), &verigatev1.ListAuditEntriesRequest{Action: "configuration.reload"})
+		return err == nil && len(list.GetEntries()) == 1
+	})
+}
+
 func TestEveryTenantsOperatorSeesReloadsAndNobodyElsesKeys(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)

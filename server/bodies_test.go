@@ -50,6 +50,9 @@ func TestABombIsRefusedBeforeItIsInflated(t *testing.T) {
 		http2                                  bool
 		said                                   string
 	}{
+		{"a health check", "/grpc.health.v1.Health/Check", "application/json", "Content-Encoding", packed, false, "resource_exhausted"},
+		{"a health check over gRPC", "/grpc.health.v1.Health/Check", "application/grpc+json", "Grpc-Encoding", framed, true, "8"},
+		{"reflection", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "application/grpc+json", "Grpc-Encoding", framed, true, "8"},
 		{"Connect", "StartVerification", "application/json", "Content-Encoding", packed, false, "resource_exhausted"},
 		{"gRPC", "StartVerification", "application/grpc+json", "Grpc-Encoding", framed, true, "8"},
 		{"gRPC-Web", "StartVerification", "application/grpc-web+json", "Grpc-Encoding", framed, false, "8"},
@@ -59,7 +62,7 @@ func TestABombIsRefusedBeforeItIsInflated(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		response := postPacked(t, newHTTPClient(t, c.http2, g.key), g.url+service+c.procedure, c.body, c.contentType, c.encoding)
+		response := postPacked(t, newHTTPClient(t, c.http2, g.key), g.url+pathOf(c.procedure), c.body, c.contentType, c.encoding)
 		runtime.ReadMemStats(&after)
 		if !strings.Contains(response, c.said) {
 			t.Errorf("%s: answered %s, want it to say %s", c.name, response, c.said)
@@ -69,6 +72,14 @@ func TestABombIsRefusedBeforeItIsInflated(t *testing.T) {
 			t.Errorf("%s: the refusal took %d bytes of memory, want at most %d", c.name, took, most)
 		}
 	}
+}
+
+// pathOf is the path of a procedure of VerificationService, or a path as it is.
+func pathOf(procedure string) string {
+	if strings.HasPrefix(procedure, "/") {
+		return procedure
+	}
+	return service + procedure
 }
 
 // postPacked posts a compressed body and returns what is said of it, body and gRPC
@@ -128,11 +139,15 @@ func TestAClientThatSendsTooSlowlyIsCutOff(t *testing.T) {
 	head := "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + g.key + "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
 	var all sync.WaitGroup
 	for name, sent := range map[string]string{
-		"in its headers":        "POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nX-Slow",
-		"in a webhook":          fmt.Sprintf(head, "/webhooks/fake"),
-		"in a call":             fmt.Sprintf(head, service+"StartVerification"),
-		"in an operator's call": fmt.Sprintf(head, "/verigate.v1.OperatorService/CreateApiKey"),
-		"in a refused call":     strings.Replace(fmt.Sprintf(head, service+"StartVerification"), g.key, "nobody", 1),
+		"in its headers":         "POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nX-Slow",
+		"in a webhook":           fmt.Sprintf(head, "/webhooks/fake"),
+		"in a call":              fmt.Sprintf(head, service+"StartVerification"),
+		"in an operator's call":  fmt.Sprintf(head, "/verigate.v1.OperatorService/CreateApiKey"),
+		"in a health check":      fmt.Sprintf(head, "/grpc.health.v1.Health/Check"),
+		"in a look at livez":     strings.Replace(fmt.Sprintf(head, "/livez"), "POST", "GET", 1),
+		"on the way back":        strings.Replace(fmt.Sprintf(head, "/return/nonce"), "POST", "GET", 1),
+		"where there is nothing": fmt.Sprintf(head, "/nowhere"),
+		"in a refused call":      strings.Replace(fmt.Sprintf(head, service+"StartVerification"), g.key, "nobody", 1),
 	} {
 		all.Go(func() {
 			began := time.Now()

@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/verification"
@@ -51,20 +51,16 @@ func (s *Server) ReloadFrom(ctx context.Context, load func() (*config.Config, er
 		}
 	}
 	restart := s.NeedsRestart(cfg)
-	s.log.InfoContext(ctx, "the configuration was reloaded", "needs_a_restart", restart)
-	s.audit(ctx, verification.AuditReload, map[string]string{"needs_a_restart": strings.Join(restart, " ")})
+	level := slog.LevelInfo
+	if len(restart) > 0 {
+		level = slog.LevelWarn
+	}
+	s.log.Log(ctx, level, "the configuration was reloaded", "needs_a_restart", restart)
+	s.warnOfMissingKeys(ctx)
+	s.audit(ctx, verification.AuditReload, map[string]string{
+		"configuration": cfg.Fingerprint, "needs_a_restart": strings.Join(restart, " "),
+	})
 	return nil
-}
-
-// audit records what the process itself did.
-func (s *Server) audit(ctx context.Context, action verification.AuditAction, details map[string]string) {
-	entry, err := verification.NewAuditEntry(verification.Scope{}, verification.Operator{Actor: "signal"}, action, "", details, time.Now())
-	if err == nil {
-		err = s.store.AddAudit(ctx, entry)
-	}
-	if err != nil {
-		s.log.ErrorContext(ctx, "could not write to the audit log", "action", action, "error", err)
-	}
 }
 
 // NeedsRestart names the keys whose new values take effect with the next start

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	connectv1 "connectrpc.com/connect"
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	connectcors "connectrpc.com/cors"
@@ -29,6 +30,8 @@ import (
 const (
 	// maxRequest is the largest request message; ours are far smaller.
 	maxRequest = 64 << 10
+	// maxProbe is the largest message of health and reflection: names.
+	maxProbe = 4 << 10
 	// uploadTimeout is how long one request message may take to arrive.
 	uploadTimeout = 10 * time.Second
 	// compressFrom is the smallest response worth compressing. Status messages
@@ -60,7 +63,8 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 		}
 		// A span would write down the value of a panic that passes it.
 		mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(
-			transport.WithRecovery(ingress, s.log), "webhook", otelhttp.WithTracerProvider(s.options.Tracer)))
+			transport.WithRecovery(ingress, s.log), "webhook",
+			otelhttp.WithTracerProvider(s.options.Tracer), otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true })))
 	}
 	if roles[operatorRole] {
 		mux.Handle("GET /metrics", s.metrics.Handler())
@@ -69,7 +73,7 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 	if roles[publicRole] {
 		handler = s.withCORS(handler)
 	}
-	handler = transport.WithRecovery(handler, s.log)
+	handler = transport.WithRecovery(transport.WithDeadlines(handler), s.log)
 	handler = transport.WithSecurityHeaders(handler, strings.HasPrefix(s.options.Config.PublicURL, "https://"))
 	return telemetry.WithRequestID(transport.WithAddress(handler, s.catalog.addresses)), nil
 }
@@ -95,14 +99,31 @@ func (s *Server) mountRPC(mux *http.ServeMux, roles map[role]bool) error {
 		}),
 	)
 	// These modules serve the older line of connect; on the wire it is the same.
-	mux.Handle(grpchealth.NewHandler(s.readyz))
+	// They have no interceptors of ours.
+	bound := connectv1.WithReadMaxBytes(maxProbe)
+	path, health := grpchealth.NewHandler(s.readyz, bound)
+	mux.Handle(path, s.limited(health))
 	if roles[operatorRole] {
 		reflector := grpcreflect.NewStaticReflector(
 			verigatev1connect.VerificationServiceName, verigatev1connect.OperatorServiceName, grpchealth.HealthV1ServiceName)
-		mux.Handle(grpcreflect.NewHandlerV1(reflector))
-		mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+		path, reflection := grpcreflect.NewHandlerV1(reflector, bound)
+		mux.Handle(path, s.limited(reflection))
+		path, reflection = grpcreflect.NewHandlerV1Alpha(reflector, bound)
+		mux.Handle(path, s.limited(reflection))
 	}
 	return nil
+}
+
+// limited refuses an address that asks too often.
+func (s *Server) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.limits.Address(transport.Bucket(transport.Address(r.Context()))); err != nil {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // newAPI puts the services behind their interceptors.

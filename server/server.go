@@ -26,7 +26,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/verigate/verigate/server/access"
-	"github.com/verigate/verigate/server/access/limit"
 	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/returnleg"
 	"github.com/verigate/verigate/server/rpc"
@@ -68,6 +67,8 @@ type Server struct {
 	drain    sync.Once
 	ports    []*port
 	running  sync.WaitGroup
+	// unwritten are audit entries that the database did not take yet.
+	unwritten auditBacklog
 }
 
 // New opens everything that a node needs. It refuses a database with pending
@@ -88,7 +89,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.store, s.readyz.store = opened, opened
 	s.hub = watch.NewHub(o.Config.Watch.MaxWatchers)
 	s.metrics = telemetry.NewMetrics(s.hub.Count)
-	s.limits = &access.Limits{Rates: s.catalog.rates, Buckets: limit.New(time.Now), Limited: s.metrics.Limited}
+	s.limits = access.NewLimits(s.catalog.rates, time.Now, s.metrics.Limited)
 	s.uses = &access.Uses{Write: s.store.UseKeys, Log: o.Log, Now: time.Now}
 	s.domain = verification.NewService(verification.Deps{
 		Store: s.store, Catalog: s.catalog, Waker: s.hub, Meter: s.metrics, Log: o.Log,
@@ -117,6 +118,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	s.upkeep(background)
+	if file := s.options.Config.Fingerprint; file != "" {
+		s.audit(ctx, verification.AuditStart, map[string]string{"configuration": file})
+	}
 	ended, rest := s.serveAll(listeners)
 	var err error
 	select {
@@ -130,6 +134,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	s.running.Wait()
 	s.catalog.current.Load().http.CloseIdleConnections()
 	s.store.Close()
+	s.log.InfoContext(ctx, "stopped")
 	return err
 }
 
@@ -142,6 +147,7 @@ func unexpected(err error) error {
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
+	s.log.InfoContext(ctx, "draining", "over", s.options.Config.Drain)
 	s.readyz.drain()
 	s.drain.Do(func() { close(s.draining) })
 	// Load balancers send requests here until they have seen readiness go red,
@@ -161,6 +167,7 @@ func (s *Server) rpcService(auth *access.Authenticator) *rpc.Service {
 			DrainSpread: s.options.Config.Drain,
 		},
 		MaxPerToken: s.options.Config.Watch.MaxPerToken,
+		MaxPerKey:   s.options.Config.Watch.MaxPerKey,
 		Draining:    s.draining,
 	}
 }

@@ -27,6 +27,8 @@ func (s *Server) upkeep(ctx context.Context) {
 	s.running.Go(func() { tail.Run(ctx) })
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
+	s.running.Go(func() { s.warnOfMissingKeys(ctx) })
+	s.running.Go(func() { s.every(ctx, auditInterval, "writing the audit log", s.writeAudit) })
 	s.running.Go(func() { s.uses.Run(ctx, usesInterval) })
 	for _, p := range s.ports {
 		if p.certificate != nil {
@@ -52,6 +54,23 @@ func (s *Server) every(ctx context.Context, interval time.Duration, what string,
 			s.log.WarnContext(ctx, what+" failed; it goes on trying", "error", err, "cause", errors.Unwrap(err))
 		}
 		failing = err != nil
+	}
+}
+
+// warnOfMissingKeys says which stored deliveries nobody can read with the keys in
+// force: a key was removed before everything was sealed anew.
+func (s *Server) warnOfMissingKeys(ctx context.Context) {
+	inUse, err := s.store.KeysInUse(ctx)
+	if err != nil {
+		s.log.WarnContext(ctx, "could not look which encryption keys are in use", "error", err)
+		return
+	}
+	ring := s.catalog.keyring()
+	for id, count := range inUse {
+		if id != "" && !ring.Opens(id) {
+			s.log.WarnContext(ctx, "stored deliveries are sealed under a key that encryption.keys lacks: "+
+				"put it back and run `verigate deliveries reencrypt` before it goes", "key", id, "deliveries", count)
+		}
 	}
 }
 

@@ -26,9 +26,14 @@ that is wrong at once, each with its line. Nothing is started or contacted.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(std.Out, map[string]int{"connections": len(cfg.Connections), "flows": len(cfg.Flows)})
+				return printJSON(std.Out, map[string]any{
+					"connections": len(cfg.Connections), "flows": len(cfg.Flows), "warnings": append([]string{}, cfg.Warnings()...),
+				})
 			}
-			_, err = fmt.Fprintf(std.Out, "%s is valid: %d connections, %d flows\n", path, len(cfg.Connections), len(cfg.Flows))
+			for _, warning := range cfg.Warnings() {
+				_, _ = fmt.Fprintln(std.Err, "warning:", warning)
+			}
+			_, err = fmt.Fprintf(std.Out, "%s is valid: connections %d, flows %d\n", path, len(cfg.Connections), len(cfg.Flows))
 			return err
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -144,7 +145,8 @@ func explain(err error) string {
 	}
 	text := answer.Code().String()
 	if answer.Message() != "" {
-		text += ": " + printable(answer.Message())
+		// Several broken rules come as one line each.
+		text += ": " + printable(strings.ReplaceAll(strings.ReplaceAll(answer.Message(), ":\n - ", ": "), "\n - ", "; "))
 	}
 	if fields := violations(answer); len(fields) > 0 && !mentioned(answer.Message(), fields) {
 		text += "\n" + strings.Join(fields, "; ")
@@ -153,10 +155,19 @@ func explain(err error) string {
 	if _, ok := errors.AsType[*operatorError](err); ok {
 		advice = operatorRemedy(answer.Code())
 	}
+	if untrusted(err) {
+		advice = "Name the file with its authority's certificate in SSL_CERT_FILE."
+	}
 	if advice != "" {
 		text += "\n" + advice
 	}
 	return text
+}
+
+// untrusted tells that the server's certificate is not by a known authority.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // unconnected tells that no server answered at all.

@@ -100,7 +100,7 @@ func TestOperatorsCommandsSpeakJSON(t *testing.T) {
 			for _, entry := range entries {
 				actions = append(actions, dig(entry.(map[string]any), "action"))
 			}
-			want := []string{"subject.erase", "api_key.revoke", "api_key.rotate", "api_key.create", "api_key.create", "api_key.create"}
+			want := []string{"subject.erase", "api_key.revoke", "api_key.rotate", "api_key.create", "gateway.start", "api_key.create", "api_key.create"}
 			if !slices.Equal(actions, want) {
 				t.Errorf("the audit log has %v, want %v", actions, want)
 			}

@@ -92,6 +92,9 @@ func serve(ctx context.Context, o serveOptions, std streams) error {
 		return err
 	}
 	defer flushTraces(ctx, flush, log)
+	for _, warning := range cfg.Warnings() {
+		log.WarnContext(ctx, "the configuration is allowed, but seldom meant", "warning", warning)
+	}
 	node, err := server.New(ctx, server.Options{Config: cfg, Log: log, Tracer: tracer})
 	if err != nil {
 		return err

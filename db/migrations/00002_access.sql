@@ -28,7 +28,7 @@ CREATE TABLE audit_entry (
     address     text        NOT NULL DEFAULT '',
     action      text        NOT NULL CONSTRAINT action_known CHECK (action IN (
         'api_key.create', 'api_key.rotate', 'api_key.revoke', 'subject.erase',
-        'deliveries.reencrypt', 'configuration.reload', 'configuration.refuse')),
+        'deliveries.reencrypt', 'configuration.reload', 'configuration.refuse', 'gateway.start')),
     -- The id of what it was done to.
     target      text        NOT NULL DEFAULT '',
     details     jsonb       NOT NULL DEFAULT '{}',
@@ -63,6 +63,8 @@ ALTER TABLE verification ADD COLUMN erase_time timestamptz;
 -- What the limits of a flow, and of one subject in it, count.
 CREATE INDEX verification_open ON verification (project, environment, flow, subject)
     WHERE state IN ('created', 'pending', 'processing', 'in_review');
+-- Pages of one flow: a flow that has few of them must not cost a walk over all.
+CREATE INDEX verification_flow_page ON verification (project, environment, flow, id DESC);
 
 -- A repeat is kept without its content from now on: the first one has it. Those
 -- from before name nobody that an erasure could find them by.
@@ -93,7 +95,9 @@ WHERE dedupe_key !~ '^[0-9a-f]{64}$';
 
 ALTER TABLE delivery ADD CONSTRAINT purged_exactly_when_empty CHECK (
     (body IS NULL) = (purge_time IS NOT NULL) AND (headers IS NULL) = (purge_time IS NOT NULL)
-    AND (purge_time IS NULL OR key_id = ''));
+    AND (purge_time IS NULL OR key_id = '' AND keys = '{}' AND named_id = ''
+         -- What nobody was found for keeps its refs, hashed.
+         AND (refs = '{}' OR effect = 'unmatched')));
 
 -- What the purge reads: what still has its content, oldest first.
 CREATE INDEX delivery_unpurged ON delivery (receive_time) WHERE purge_time IS NULL;
@@ -106,7 +110,8 @@ CREATE INDEX return_hint_verification ON return_hint (verification_id);
 -- The way down cannot open, unhash or bring back. What was sealed or purged
 -- comes out empty; dedupe keys and the refs of erased verifications stay
 -- hashed; the audit log is dropped.
-DROP INDEX return_hint_verification, delivery_verification, delivery_unpurged, verification_open, api_key_scope;
+DROP INDEX return_hint_verification, delivery_verification, delivery_unpurged, verification_flow_page, verification_open,
+    api_key_scope;
 
 ALTER TABLE delivery DROP CONSTRAINT purged_exactly_when_empty;
 UPDATE delivery SET headers = convert_to('{}', 'UTF8'), body = '' WHERE purge_time IS NOT NULL OR key_id <> '';

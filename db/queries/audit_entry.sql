@@ -11,14 +11,14 @@ INSERT INTO audit_entry (
 SELECT e.* FROM (
     (SELECT a.* FROM audit_entry a
      WHERE a.project = @project AND a.environment = @environment
-       AND (sqlc.narg(before)::uuid IS NULL OR a.id < sqlc.narg(before)::uuid)
+       AND a.id < @id_before::uuid
        AND (@action::text = '' OR a.action = @action::text)
        AND (@target::text = '' OR a.target = @target::text)
      ORDER BY a.id DESC LIMIT @row_limit)
     UNION ALL
     (SELECT a.* FROM audit_entry a
      WHERE a.project = '' AND a.environment = '' AND @project <> ''
-       AND (sqlc.narg(before)::uuid IS NULL OR a.id < sqlc.narg(before)::uuid)
+       AND a.id < @id_before::uuid
        AND (@action::text = '' OR a.action = @action::text)
        AND (@target::text = '' OR a.target = @target::text)
      ORDER BY a.id DESC LIMIT @row_limit)

@@ -16,11 +16,12 @@ INSERT INTO delivery (
 SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;
 
 -- name: DeliveryLockIfParked :one
--- Without headers and body: what waits is applied by what was read in it.
+-- Without headers and body: what waits is applied by what was read in it. Once
+-- it is purged, nothing tells any more whom it named: it can be applied no more.
 SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
     event, product, keys, refs, named_id, reason_codes, provider_time
 FROM delivery
-WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched'
+WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched' AND purge_time IS NULL
 FOR UPDATE SKIP LOCKED;
 
 -- name: DeliverySettleIfParked :execrows
@@ -38,7 +39,7 @@ WHERE id = @id AND project = @project AND environment = @environment AND effect 
 -- person's return.
 SELECT d.id FROM delivery d
 WHERE d.project = @project AND d.environment = @environment
-  AND d.effect = 'unmatched' AND d.connection = @connection
+  AND d.effect = 'unmatched' AND d.purge_time IS NULL AND d.connection = @connection
   AND d.product IN (@product, '') AND d.receive_time >= @create_time
   AND ((d.receive_time >= @window_from AND d.receive_time <= @window_until)
     OR d.named_id = @named_id
@@ -54,7 +55,7 @@ LIMIT 100;
 -- name: DeliveryParkedRecently :many
 -- Parked deliveries near which somebody returned, or whose ref was claimed.
 SELECT d.id, d.project, d.environment FROM delivery d
-WHERE d.effect = 'unmatched' AND d.receive_time >= @since
+WHERE d.effect = 'unmatched' AND d.purge_time IS NULL AND d.receive_time >= @since
   AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
@@ -67,16 +68,19 @@ ORDER BY d.receive_time DESC
 LIMIT @row_limit;
 
 -- name: DeliveryParkedAndBound :many
--- Parked deliveries, however old, whose ref was bound since.
+-- Parked deliveries, however old while they have their content, whose ref was
+-- bound since.
 SELECT d.id, d.project, d.environment FROM provider_ref r
-JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
+JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND d.purge_time IS NULL
+    AND r.ref = ANY (d.keys || d.refs)
 WHERE r.create_time >= @since
 ORDER BY d.receive_time
 LIMIT @row_limit;
 
 -- name: DeliveryHasParkedTwin :one
 -- One that names somebody, by key or id, is about that somebody and no twin; one
--- with the same ref tells of the same run.
+-- with the same ref tells of the same run. A purged one may have named nobody,
+-- and so it counts.
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE project = @project AND environment = @environment
@@ -86,7 +90,8 @@ SELECT EXISTS (
 ) AS twin;
 
 -- name: DeliveryFirstOfRun :one
--- When the first waiting delivery arrived that tells of the same run.
+-- When the first waiting delivery arrived that tells of the same run, purged or
+-- not: the refs are asked for in both their forms.
 SELECT receive_time FROM delivery
 WHERE project = @project AND environment = @environment
   AND effect = 'unmatched' AND connection = @connection AND product = @product
@@ -97,21 +102,37 @@ LIMIT 1;
 -- name: DeliveryEraseApplied :execrows
 -- What was settled on an erased verification.
 UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
-    purge_time = coalesce(purge_time, @erase_time)
-WHERE project = @project AND environment = @environment AND verification_id = @verification_id
-  AND (purge_time IS NULL OR keys <> '{}' OR refs <> '{}' OR named_id <> '');
+    purge_time = @erase_time
+WHERE project = @project AND environment = @environment AND verification_id = @verification_id AND purge_time IS NULL;
 
 -- name: DeliveryEraseParked :execrows
--- What waits and names an erased verification, by its id or by a ref.
-UPDATE delivery SET effect = 'stale', verification_id = @verification_id, apply_time = @erase_time,
-    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
-    purge_time = coalesce(purge_time, @erase_time)
-WHERE project = @project AND environment = @environment AND effect = 'unmatched' AND connection = @connection
-  AND (lower(named_id) = @named_id::text OR keys && @refs::text[] OR refs && @refs::text[]);
+-- What waits and names an erased verification, by its id or by a ref, and no
+-- other one that is not erased: what contradicts itself may be another person's
+-- evidence, and waits for an operator. The refs of erased verifications are
+-- stored hashed, so a ref that is found is a living one's.
+UPDATE delivery d SET effect = 'stale', verification_id = @verification_id, apply_time = @erase_time,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '', purge_time = @erase_time
+WHERE d.project = @project AND d.environment = @environment
+  AND d.effect = 'unmatched' AND d.purge_time IS NULL AND d.connection = @connection
+  AND (lower(d.named_id) = @named_id::text OR d.keys && @refs::text[] OR d.refs && @refs::text[])
+  AND NOT EXISTS (SELECT 1 FROM provider_ref r
+                  WHERE r.connection = d.connection AND r.ref = ANY (d.keys || d.refs)
+                    AND r.verification_id <> @verification_id)
+  AND NOT EXISTS (SELECT 1 FROM verification v
+                  WHERE v.project = d.project AND v.environment = d.environment
+                    AND v.id = CASE WHEN d.named_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN d.named_id::uuid END
+                    AND v.id <> @verification_id AND v.erase_time IS NULL);
 
 -- name: DeliveryPurge :execrows
+-- Content goes, and with it every id of a provider: repeats are recognised by
+-- seen, bindings by provider_ref. What waits can be applied no more, but the next
+-- delivery of its run still has to be judged as of its arrival, or it would be
+-- taken for somebody who came later: its refs are hashed, as an erasure does.
 -- The ids are an array, so that the plan never reads the whole table.
-UPDATE delivery SET headers = NULL, body = NULL, key_id = '', purge_time = now()
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', named_id = '', purge_time = now(),
+    refs = CASE WHEN effect = 'unmatched' THEN ARRAY(
+        SELECT 'erased:' || encode(sha256(int8send(octet_length(connection)) || convert_to(connection || ref, 'UTF8')), 'hex')
+        FROM unnest(refs) AS ref) ELSE '{}' END
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM delivery d
     WHERE d.purge_time IS NULL AND d.receive_time < @before

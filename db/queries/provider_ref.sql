@@ -26,8 +26,13 @@ JOIN (SELECT unnest(@refs::text[]) AS ref, unnest(@erased_refs::text[]) AS erase
 ON CONFLICT (connection, ref) DO NOTHING;
 
 -- name: ReturnHintInsert :exec
+-- A claim on a ref that was erased is erased from the start, whoever makes it.
 INSERT INTO return_hint (connection, ref, verification_id, create_time)
-VALUES (@connection, @ref, @verification_id, @create_time)
+SELECT @connection::text,
+    CASE WHEN EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = @connection::text AND r.ref = @erased_ref::text)
+           OR EXISTS (SELECT 1 FROM return_hint h WHERE h.connection = @connection::text AND h.ref = @erased_ref::text)
+         THEN @erased_ref::text ELSE @ref::text END,
+    @verification_id::uuid, @create_time::timestamptz
 ON CONFLICT DO NOTHING;
 
 -- name: ReturnHintFind :many
@@ -39,11 +44,13 @@ LIMIT 2;
 SELECT * FROM return_hint WHERE verification_id = @verification_id ORDER BY connection, ref;
 
 -- name: ReturnHintErase :exec
--- A claim outlives its erasure: without it, a false claim on the same ref would
--- be the only one, and be believed.
+-- All claims on the refs, whoever made them: one person's provider id must not
+-- stay readable because another claimed it. A claim outlives its erasure:
+-- without it, a false claim on the same ref would be the only one, and be
+-- believed.
 WITH erased AS (
     DELETE FROM return_hint d
-    WHERE d.verification_id = @verification_id AND d.connection = @connection AND d.ref = ANY (@refs::text[])
+    WHERE d.connection = @connection AND d.ref = ANY (@refs::text[])
     RETURNING d.*
 )
 INSERT INTO return_hint (connection, ref, verification_id, create_time)

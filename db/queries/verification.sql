@@ -73,11 +73,22 @@ SELECT count(*) FROM (
 SELECT pg_advisory_xact_lock(hashtextextended(@name::text, 0));
 
 -- name: VerificationList :many
+-- The bounds of ids are always there, so that they are a range of the index in
+-- every plan; the times are the exact bounds within them.
 SELECT * FROM verification
 WHERE project = @project AND environment = @environment
-  AND (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+  AND id >= @id_from AND id < @id_before
   AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
-  AND (@flow::text = '' OR flow = @flow::text)
+  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
+  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: VerificationListByFlow :many
+SELECT * FROM verification
+WHERE project = @project AND environment = @environment AND flow = @flow
+  AND id >= @id_from AND id < @id_before
+  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
   AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
   AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
 ORDER BY id DESC
@@ -86,7 +97,7 @@ LIMIT @row_limit;
 -- name: VerificationListBySubject :many
 SELECT * FROM verification
 WHERE project = @project AND environment = @environment AND subject = @subject
-  AND (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+  AND id >= @id_from AND id < @id_before
   AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
   AND (@flow::text = '' OR flow = @flow::text)
   AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)

@@ -53,14 +53,14 @@ const auditEntryList = `-- name: AuditEntryList :many
 SELECT e.id, e.project, e.environment, e.create_time, e.actor, e.address, e.action, e.target, e.details, e.request_id FROM (
     (SELECT a.id, a.project, a.environment, a.create_time, a.actor, a.address, a.action, a.target, a.details, a.request_id FROM audit_entry a
      WHERE a.project = $1 AND a.environment = $2
-       AND ($3::uuid IS NULL OR a.id < $3::uuid)
+       AND a.id < $3::uuid
        AND ($4::text = '' OR a.action = $4::text)
        AND ($5::text = '' OR a.target = $5::text)
      ORDER BY a.id DESC LIMIT $6)
     UNION ALL
     (SELECT a.id, a.project, a.environment, a.create_time, a.actor, a.address, a.action, a.target, a.details, a.request_id FROM audit_entry a
      WHERE a.project = '' AND a.environment = '' AND $1 <> ''
-       AND ($3::uuid IS NULL OR a.id < $3::uuid)
+       AND a.id < $3::uuid
        AND ($4::text = '' OR a.action = $4::text)
        AND ($5::text = '' OR a.target = $5::text)
      ORDER BY a.id DESC LIMIT $6)
@@ -72,7 +72,7 @@ LIMIT $6
 type AuditEntryListParams struct {
 	Project     string
 	Environment string
-	Before      uuid.NullUUID
+	IDBefore    uuid.UUID
 	Action      string
 	Target      string
 	RowLimit    int32
@@ -84,7 +84,7 @@ func (q *Queries) AuditEntryList(ctx context.Context, db DBTX, arg AuditEntryLis
 	rows, err := db.Query(ctx, auditEntryList,
 		arg.Project,
 		arg.Environment,
-		arg.Before,
+		arg.IDBefore,
 		arg.Action,
 		arg.Target,
 		arg.RowLimit,

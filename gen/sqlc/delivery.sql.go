@@ -43,9 +43,8 @@ func (q *Queries) DeliveryCountByKey(ctx context.Context, db DBTX) ([]DeliveryCo
 
 const deliveryEraseApplied = `-- name: DeliveryEraseApplied :execrows
 UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
-    purge_time = coalesce(purge_time, $1)
-WHERE project = $2 AND environment = $3 AND verification_id = $4
-  AND (purge_time IS NULL OR keys <> '{}' OR refs <> '{}' OR named_id <> '')
+    purge_time = $1
+WHERE project = $2 AND environment = $3 AND verification_id = $4 AND purge_time IS NULL
 `
 
 type DeliveryEraseAppliedParams struct {
@@ -70,11 +69,18 @@ func (q *Queries) DeliveryEraseApplied(ctx context.Context, db DBTX, arg Deliver
 }
 
 const deliveryEraseParked = `-- name: DeliveryEraseParked :execrows
-UPDATE delivery SET effect = 'stale', verification_id = $1, apply_time = $2,
-    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
-    purge_time = coalesce(purge_time, $2)
-WHERE project = $3 AND environment = $4 AND effect = 'unmatched' AND connection = $5
-  AND (lower(named_id) = $6::text OR keys && $7::text[] OR refs && $7::text[])
+UPDATE delivery d SET effect = 'stale', verification_id = $1, apply_time = $2,
+    headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '', purge_time = $2
+WHERE d.project = $3 AND d.environment = $4
+  AND d.effect = 'unmatched' AND d.purge_time IS NULL AND d.connection = $5
+  AND (lower(d.named_id) = $6::text OR d.keys && $7::text[] OR d.refs && $7::text[])
+  AND NOT EXISTS (SELECT 1 FROM provider_ref r
+                  WHERE r.connection = d.connection AND r.ref = ANY (d.keys || d.refs)
+                    AND r.verification_id <> $1)
+  AND NOT EXISTS (SELECT 1 FROM verification v
+                  WHERE v.project = d.project AND v.environment = d.environment
+                    AND v.id = CASE WHEN d.named_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN d.named_id::uuid END
+                    AND v.id <> $1 AND v.erase_time IS NULL)
 `
 
 type DeliveryEraseParkedParams struct {
@@ -87,7 +93,10 @@ type DeliveryEraseParkedParams struct {
 	Refs           []string
 }
 
-// What waits and names an erased verification, by its id or by a ref.
+// What waits and names an erased verification, by its id or by a ref, and no
+// other one that is not erased: what contradicts itself may be another person's
+// evidence, and waits for an operator. The refs of erased verifications are
+// stored hashed, so a ref that is found is a living one's.
 func (q *Queries) DeliveryEraseParked(ctx context.Context, db DBTX, arg DeliveryEraseParkedParams) (int64, error) {
 	result, err := db.Exec(ctx, deliveryEraseParked,
 		arg.VerificationID,
@@ -122,7 +131,8 @@ type DeliveryFirstOfRunParams struct {
 	At          time.Time
 }
 
-// When the first waiting delivery arrived that tells of the same run.
+// When the first waiting delivery arrived that tells of the same run, purged or
+// not: the refs are asked for in both their forms.
 func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryFirstOfRunParams) (time.Time, error) {
 	row := db.QueryRow(ctx, deliveryFirstOfRun,
 		arg.Project,
@@ -198,7 +208,8 @@ type DeliveryHasParkedTwinParams struct {
 }
 
 // One that names somebody, by key or id, is about that somebody and no twin; one
-// with the same ref tells of the same run.
+// with the same ref tells of the same run. A purged one may have named nobody,
+// and so it counts.
 func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg DeliveryHasParkedTwinParams) (bool, error) {
 	row := db.QueryRow(ctx, deliveryHasParkedTwin,
 		arg.Project,
@@ -280,7 +291,7 @@ const deliveryLockIfParked = `-- name: DeliveryLockIfParked :one
 SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
     event, product, keys, refs, named_id, reason_codes, provider_time
 FROM delivery
-WHERE id = $1 AND project = $2 AND environment = $3 AND effect = 'unmatched'
+WHERE id = $1 AND project = $2 AND environment = $3 AND effect = 'unmatched' AND purge_time IS NULL
 FOR UPDATE SKIP LOCKED
 `
 
@@ -307,7 +318,8 @@ type DeliveryLockIfParkedRow struct {
 	ProviderTime  *time.Time
 }
 
-// Without headers and body: what waits is applied by what was read in it.
+// Without headers and body: what waits is applied by what was read in it. Once
+// it is purged, nothing tells any more whom it named: it can be applied no more.
 func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, arg DeliveryLockIfParkedParams) (DeliveryLockIfParkedRow, error) {
 	row := db.QueryRow(ctx, deliveryLockIfParked, arg.ID, arg.Project, arg.Environment)
 	var i DeliveryLockIfParkedRow
@@ -332,7 +344,8 @@ func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, arg Deliver
 
 const deliveryParkedAndBound = `-- name: DeliveryParkedAndBound :many
 SELECT d.id, d.project, d.environment FROM provider_ref r
-JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND r.ref = ANY (d.keys || d.refs)
+JOIN delivery d ON d.connection = r.connection AND d.effect = 'unmatched' AND d.purge_time IS NULL
+    AND r.ref = ANY (d.keys || d.refs)
 WHERE r.create_time >= $1
 ORDER BY d.receive_time
 LIMIT $2
@@ -349,7 +362,8 @@ type DeliveryParkedAndBoundRow struct {
 	Environment string
 }
 
-// Parked deliveries, however old, whose ref was bound since.
+// Parked deliveries, however old while they have their content, whose ref was
+// bound since.
 func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg DeliveryParkedAndBoundParams) ([]DeliveryParkedAndBoundRow, error) {
 	rows, err := db.Query(ctx, deliveryParkedAndBound, arg.Since, arg.RowLimit)
 	if err != nil {
@@ -373,7 +387,7 @@ func (q *Queries) DeliveryParkedAndBound(ctx context.Context, db DBTX, arg Deliv
 const deliveryParkedFor = `-- name: DeliveryParkedFor :many
 SELECT d.id FROM delivery d
 WHERE d.project = $1 AND d.environment = $2
-  AND d.effect = 'unmatched' AND d.connection = $3
+  AND d.effect = 'unmatched' AND d.purge_time IS NULL AND d.connection = $3
   AND d.product IN ($4, '') AND d.receive_time >= $5
   AND ((d.receive_time >= $6 AND d.receive_time <= $7)
     OR d.named_id = $8
@@ -433,7 +447,7 @@ func (q *Queries) DeliveryParkedFor(ctx context.Context, db DBTX, arg DeliveryPa
 
 const deliveryParkedRecently = `-- name: DeliveryParkedRecently :many
 SELECT d.id, d.project, d.environment FROM delivery d
-WHERE d.effect = 'unmatched' AND d.receive_time >= $1
+WHERE d.effect = 'unmatched' AND d.purge_time IS NULL AND d.receive_time >= $1
   AND (EXISTS (SELECT 1 FROM return_hint h
                WHERE h.connection = d.connection AND h.ref = ANY (d.refs))
     OR EXISTS (SELECT 1 FROM verification v
@@ -479,7 +493,10 @@ func (q *Queries) DeliveryParkedRecently(ctx context.Context, db DBTX, arg Deliv
 }
 
 const deliveryPurge = `-- name: DeliveryPurge :execrows
-UPDATE delivery SET headers = NULL, body = NULL, key_id = '', purge_time = now()
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', named_id = '', purge_time = now(),
+    refs = CASE WHEN effect = 'unmatched' THEN ARRAY(
+        SELECT 'erased:' || encode(sha256(int8send(octet_length(connection)) || convert_to(connection || ref, 'UTF8')), 'hex')
+        FROM unnest(refs) AS ref) ELSE '{}' END
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM delivery d
     WHERE d.purge_time IS NULL AND d.receive_time < $1
@@ -493,6 +510,10 @@ type DeliveryPurgeParams struct {
 	RowLimit int32
 }
 
+// Content goes, and with it every id of a provider: repeats are recognised by
+// seen, bindings by provider_ref. What waits can be applied no more, but the next
+// delivery of its run still has to be judged as of its arrival, or it would be
+// taken for somebody who came later: its refs are hashed, as an erasure does.
 // The ids are an array, so that the plan never reads the whole table.
 func (q *Queries) DeliveryPurge(ctx context.Context, db DBTX, arg DeliveryPurgeParams) (int64, error) {
 	result, err := db.Exec(ctx, deliveryPurge, arg.Before, arg.RowLimit)

@@ -144,7 +144,7 @@ func (q *Queries) ProviderRefListOfVerification(ctx context.Context, db DBTX, ve
 const returnHintErase = `-- name: ReturnHintErase :exec
 WITH erased AS (
     DELETE FROM return_hint d
-    WHERE d.verification_id = $3 AND d.connection = $4 AND d.ref = ANY ($1::text[])
+    WHERE d.connection = $3 AND d.ref = ANY ($1::text[])
     RETURNING d.connection, d.ref, d.verification_id, d.create_time
 )
 INSERT INTO return_hint (connection, ref, verification_id, create_time)
@@ -155,21 +155,17 @@ ON CONFLICT DO NOTHING
 `
 
 type ReturnHintEraseParams struct {
-	Refs           []string
-	ErasedRefs     []string
-	VerificationID uuid.UUID
-	Connection     string
+	Refs       []string
+	ErasedRefs []string
+	Connection string
 }
 
-// A claim outlives its erasure: without it, a false claim on the same ref would
-// be the only one, and be believed.
+// All claims on the refs, whoever made them: one person's provider id must not
+// stay readable because another claimed it. A claim outlives its erasure:
+// without it, a false claim on the same ref would be the only one, and be
+// believed.
 func (q *Queries) ReturnHintErase(ctx context.Context, db DBTX, arg ReturnHintEraseParams) error {
-	_, err := db.Exec(ctx, returnHintErase,
-		arg.Refs,
-		arg.ErasedRefs,
-		arg.VerificationID,
-		arg.Connection,
-	)
+	_, err := db.Exec(ctx, returnHintErase, arg.Refs, arg.ErasedRefs, arg.Connection)
 	return err
 }
 
@@ -206,20 +202,27 @@ func (q *Queries) ReturnHintFind(ctx context.Context, db DBTX, arg ReturnHintFin
 
 const returnHintInsert = `-- name: ReturnHintInsert :exec
 INSERT INTO return_hint (connection, ref, verification_id, create_time)
-VALUES ($1, $2, $3, $4)
+SELECT $1::text,
+    CASE WHEN EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = $1::text AND r.ref = $2::text)
+           OR EXISTS (SELECT 1 FROM return_hint h WHERE h.connection = $1::text AND h.ref = $2::text)
+         THEN $2::text ELSE $3::text END,
+    $4::uuid, $5::timestamptz
 ON CONFLICT DO NOTHING
 `
 
 type ReturnHintInsertParams struct {
 	Connection     string
+	ErasedRef      string
 	Ref            string
 	VerificationID uuid.UUID
 	CreateTime     time.Time
 }
 
+// A claim on a ref that was erased is erased from the start, whoever makes it.
 func (q *Queries) ReturnHintInsert(ctx context.Context, db DBTX, arg ReturnHintInsertParams) error {
 	_, err := db.Exec(ctx, returnHintInsert,
 		arg.Connection,
+		arg.ErasedRef,
 		arg.Ref,
 		arg.VerificationID,
 		arg.CreateTime,

@@ -408,9 +408,8 @@ func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg Verificat
 const verificationList = `-- name: VerificationList :many
 SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE project = $1 AND environment = $2
-  AND ($3::uuid IS NULL OR id < $3::uuid)
-  AND (cardinality($4::text[]) = 0 OR state = ANY ($4::text[]))
-  AND ($5::text = '' OR flow = $5::text)
+  AND id >= $3 AND id < $4
+  AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
   AND ($6::timestamptz IS NULL OR create_time >= $6::timestamptz)
   AND ($7::timestamptz IS NULL OR create_time < $7::timestamptz)
 ORDER BY id DESC
@@ -420,21 +419,106 @@ LIMIT $8
 type VerificationListParams struct {
 	Project     string
 	Environment string
-	Before      uuid.NullUUID
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
 	States      []string
-	Flow        string
 	FromTime    *time.Time
 	UntilTime   *time.Time
 	RowLimit    int32
 }
 
+// The bounds of ids are always there, so that they are a range of the index in
+// every plan; the times are the exact bounds within them.
 func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg VerificationListParams) ([]Verification, error) {
 	rows, err := db.Query(ctx, verificationList,
 		arg.Project,
 		arg.Environment,
-		arg.Before,
+		arg.IDFrom,
+		arg.IDBefore,
 		arg.States,
+		arg.FromTime,
+		arg.UntilTime,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Verification
+	for rows.Next() {
+		var i Verification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Flow,
+			&i.Connection,
+			&i.Product,
+			&i.Subject,
+			&i.Reference,
+			&i.Metadata,
+			&i.State,
+			&i.Version,
+			&i.ReasonCodes,
+			&i.Match,
+			&i.HostedUrl,
+			&i.RedirectUrl,
+			&i.FailureRedirectUrl,
+			&i.CallbackUrl,
+			&i.EventsCallbackUrl,
+			&i.NonceHash,
+			&i.Lane,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.ExpireTime,
+			&i.GraceUntil,
+			&i.PageUntil,
+			&i.ReturnTime,
+			&i.BindTime,
+			&i.FinalTime,
+			&i.EraseTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const verificationListByFlow = `-- name: VerificationListByFlow :many
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+WHERE project = $1 AND environment = $2 AND flow = $3
+  AND id >= $4 AND id < $5
+  AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
+  AND ($7::timestamptz IS NULL OR create_time >= $7::timestamptz)
+  AND ($8::timestamptz IS NULL OR create_time < $8::timestamptz)
+ORDER BY id DESC
+LIMIT $9
+`
+
+type VerificationListByFlowParams struct {
+	Project     string
+	Environment string
+	Flow        string
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
+	States      []string
+	FromTime    *time.Time
+	UntilTime   *time.Time
+	RowLimit    int32
+}
+
+func (q *Queries) VerificationListByFlow(ctx context.Context, db DBTX, arg VerificationListByFlowParams) ([]Verification, error) {
+	rows, err := db.Query(ctx, verificationListByFlow,
+		arg.Project,
+		arg.Environment,
 		arg.Flow,
+		arg.IDFrom,
+		arg.IDBefore,
+		arg.States,
 		arg.FromTime,
 		arg.UntilTime,
 		arg.RowLimit,
@@ -490,20 +574,21 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 const verificationListBySubject = `-- name: VerificationListBySubject :many
 SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
 WHERE project = $1 AND environment = $2 AND subject = $3
-  AND ($4::uuid IS NULL OR id < $4::uuid)
-  AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
-  AND ($6::text = '' OR flow = $6::text)
-  AND ($7::timestamptz IS NULL OR create_time >= $7::timestamptz)
-  AND ($8::timestamptz IS NULL OR create_time < $8::timestamptz)
+  AND id >= $4 AND id < $5
+  AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
+  AND ($7::text = '' OR flow = $7::text)
+  AND ($8::timestamptz IS NULL OR create_time >= $8::timestamptz)
+  AND ($9::timestamptz IS NULL OR create_time < $9::timestamptz)
 ORDER BY id DESC
-LIMIT $9
+LIMIT $10
 `
 
 type VerificationListBySubjectParams struct {
 	Project     string
 	Environment string
 	Subject     string
-	Before      uuid.NullUUID
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
 	States      []string
 	Flow        string
 	FromTime    *time.Time
@@ -516,7 +601,8 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 		arg.Project,
 		arg.Environment,
 		arg.Subject,
-		arg.Before,
+		arg.IDFrom,
+		arg.IDBefore,
 		arg.States,
 		arg.Flow,
 		arg.FromTime,

@@ -63,6 +63,9 @@ type Principal struct {
 	Subject string
 	// ExpireTime is when the credential ends by itself; zero if it does not.
 	ExpireTime time.Time
+	// Voucher is what a token hangs on: the id of the key that signed a client
+	// token, or the issuer of an end user's. Without it the token is void.
+	Voucher string
 }
 
 // IsKey reports whether the caller is a backend with an API key.
@@ -119,6 +122,8 @@ type EndUsers interface {
 	Knows(credential string) bool
 	// Verify returns whom it speaks for.
 	Verify(ctx context.Context, credential string) (enduser.User, error)
+	// Serves reports whether an issuer still vouches for users of a scope.
+	Serves(scope verification.Scope, issuer string) bool
 }
 
 // Authenticator checks credentials. It is safe for concurrent use.
@@ -150,13 +155,14 @@ func (a *Authenticator) Authenticate(ctx context.Context, header string) (Princi
 }
 
 // Recheck says whether a principal is still good, for whatever outlives the
-// call that it came with: a revoked key, or a token that ran out, ends a stream.
+// call that it came with: a revoked key, a token that ran out, and one whose
+// signing key or issuer was removed from the configuration, end a stream.
 func (a *Authenticator) Recheck(ctx context.Context, p Principal) error {
 	if !p.ExpireTime.IsZero() && !a.Now().Before(p.ExpireTime) {
 		return refuse("expired", "the credential ran out during the stream")
 	}
 	if !p.IsKey() {
-		return nil
+		return a.recheckVoucher(p)
 	}
 	key, err := a.Keys.Key(ctx, p.KeyID)
 	if verification.KindOf(err) == verification.KindNotFound {
@@ -166,6 +172,16 @@ func (a *Authenticator) Recheck(ctx context.Context, p Principal) error {
 		return err
 	}
 	return key.alive(a.Now())
+}
+
+func (a *Authenticator) recheckVoucher(p Principal) error {
+	if !p.IsEndUser() && a.Tokens().Accepts(p.Voucher) {
+		return nil
+	}
+	if users := a.EndUsers(); p.IsEndUser() && users != nil && users.Serves(p.Scope, p.Voucher) {
+		return nil
+	}
+	return refuse("voucher_removed", "the token's signing key or issuer was removed during the stream")
 }
 
 func (a *Authenticator) byKey(ctx context.Context, credential string) (Principal, error) {
@@ -203,5 +219,5 @@ func (a *Authenticator) byAccessToken(ctx context.Context, users EndUsers, crede
 		// It would be everybody who was ever erased.
 		return Principal{}, refuse("access_token", "the subject is what erased subjects are called")
 	}
-	return Principal{Scope: user.Scope, Subject: user.Subject, ExpireTime: user.ExpireTime}, nil
+	return Principal{Scope: user.Scope, Subject: user.Subject, ExpireTime: user.ExpireTime, Voucher: user.Issuer}, nil
 }

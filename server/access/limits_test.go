@@ -2,7 +2,10 @@ package access_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +18,7 @@ import (
 
 // gauge is Limits with rates and a clock that a test sets, and a meter.
 type gauge struct {
-	access.Limits
+	*access.Limits
 
 	rates   access.Rates
 	time    time.Time
@@ -24,11 +27,10 @@ type gauge struct {
 
 func newGauge(rates access.Rates) *gauge {
 	g := &gauge{rates: rates, time: now()}
-	g.Limits = access.Limits{
-		Rates:   func() access.Rates { return g.rates },
-		Buckets: limit.New(func() time.Time { return g.time }),
-		Limited: func(name string) { g.limited = append(g.limited, name) },
-	}
+	g.Limits = access.NewLimits(
+		func() access.Rates { return g.rates },
+		func() time.Time { return g.time },
+		func(name string) { g.limited = append(g.limited, name) })
 	return g
 }
 
@@ -126,6 +128,76 @@ func TestNoLimitTakesFromAnother(t *testing.T) {
 		if err := take(); err == nil {
 			t.Errorf("%s: twice", name)
 		}
+	}
+}
+
+// room is how many different callers one limit has buckets for.
+const room = 100_000
+
+// counted is everything that is counted by itself: each takes a call of
+// somebody who is made up.
+func counted(g *gauge) map[string]func(who string) error {
+	all := map[string]func(who string) error{"addresses": g.Address, "webhooks": g.Webhook}
+	for name, scope := range map[string]verification.Scope{
+		"shop test": testScope(),
+		"shop live": {Project: "shop", Environment: verification.Live},
+		"acme test": {Project: "acme", Environment: verification.Test},
+	} {
+		all["keys of "+name] = func(who string) error { return g.Caller(access.Principal{Scope: scope, KeyID: who}) }
+		all["subjects of "+name] = func(who string) error { return g.Caller(access.Principal{Scope: scope, Subject: who}) }
+		all["starts of "+name] = func(who string) error { return g.Start(access.Principal{Scope: scope, KeyID: "k1"}, who) }
+	}
+	return all
+}
+
+func TestWhoeverUsesUpTheRoomOfOneLimitTakesItFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	one := limit.Rate{Count: 1, Per: time.Hour}
+	for _, flooded := range []string{"starts of shop test", "subjects of shop test", "addresses"} {
+		t.Run(flooded, func(t *testing.T) {
+			t.Parallel()
+			g := newGauge(access.Rates{PerKey: one, PerSubject: one, StartsPerSubject: one, PerAddress: one, WebhooksPerAddress: one})
+			flood := counted(g)[flooded]
+			for i := range room {
+				if err := flood(strconv.Itoa(i)); err != nil {
+					t.Fatalf("number %d while there was room: %v", i, err)
+				}
+			}
+			for name, take := range counted(g) {
+				if err := take("first"); err != nil {
+					t.Errorf("%s: the first newcomer: %v", name, err)
+				}
+				switch err := take("second"); {
+				case name == flooded:
+					wantLimited(t, err, time.Hour)
+				case err != nil:
+					t.Errorf("%s: the second newcomer: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+func TestTheFirstCallersOfATenantShareOneBurst(t *testing.T) {
+	t.Parallel()
+	const callers, burst = 64, 20
+	rates := access.Rates{PerKey: limit.Rate{Count: burst, Per: time.Hour}}
+	var let, refused atomic.Int64
+	l := access.NewLimits(func() access.Rates { return rates }, now, func(string) { refused.Add(1) })
+	start := make(chan struct{})
+	var calling sync.WaitGroup
+	for range callers {
+		calling.Go(func() {
+			<-start
+			if l.Caller(someKey()) == nil {
+				let.Add(1)
+			}
+		})
+	}
+	close(start)
+	calling.Wait()
+	if let.Load() != burst || refused.Load() != callers-burst {
+		t.Errorf("%d were let in and %d counted as refused, want %d of %d let in", let.Load(), refused.Load(), burst, callers)
 	}
 }
 

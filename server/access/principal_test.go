@@ -182,10 +182,8 @@ func TestTwoPrincipalsNeverShareAHolder(t *testing.T) {
 func TestTwoSubjectsNeverShareTheirStarts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		l := &access.Limits{
-			Rates:   func() access.Rates { return access.Rates{StartsPerSubject: limit.Rate{Count: 1, Per: time.Hour}} },
-			Buckets: limit.New(now), Limited: func(string) {},
-		}
+		rates := access.Rates{StartsPerSubject: limit.Rate{Count: 1, Per: time.Hour}}
+		l := access.NewLimits(func() access.Rates { return rates }, now, func(string) {})
 		one, two := drawWards(t)
 		if err := l.Start(access.Principal{Scope: one.scope, KeyID: "k"}, one.subject); err != nil {
 			t.Fatalf("the first start: %v", err)

@@ -77,10 +77,11 @@ func TestACredentialThatRanOutIsRefusedWithoutALookUp(t *testing.T) {
 func TestATokenThatLastsIsGoodWithoutALookUp(t *testing.T) {
 	t.Parallel()
 	a, store, _ := admitted(t)
+	withIssuer(a, issuer{})
 	store.err = absent()
 	for name, p := range map[string]access.Principal{
-		"a client token": {Scope: testScope(), VerificationID: uuid.Must(uuid.NewV7()), ExpireTime: now().Add(time.Nanosecond)},
-		"an end user":    {Scope: testScope(), Subject: "alice", ExpireTime: now().Add(time.Nanosecond)},
+		"a client token": {Scope: testScope(), VerificationID: uuid.Must(uuid.NewV7()), ExpireTime: now().Add(time.Nanosecond), Voucher: signingKey().ID},
+		"an end user":    {Scope: testScope(), Subject: "alice", ExpireTime: now().Add(time.Nanosecond), Voucher: "https://auth.example.com"},
 	} {
 		if err := a.Recheck(t.Context(), p); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -89,6 +90,24 @@ func TestATokenThatLastsIsGoodWithoutALookUp(t *testing.T) {
 	if store.lookups != 0 {
 		t.Errorf("%d look-ups", store.lookups)
 	}
+}
+
+func TestAStreamEndsWithTheKeyOrIssuerThatVouchedForIt(t *testing.T) {
+	t.Parallel()
+	a, _, _ := admitted(t)
+	withIssuer(a, issuer{})
+	for name, p := range map[string]access.Principal{
+		"a client token of a removed signing key": {Scope: testScope(), VerificationID: uuid.Must(uuid.NewV7()), Voucher: "k0"},
+		"a client token of no key":                {Scope: testScope(), VerificationID: uuid.Must(uuid.NewV7())},
+		"an end user of a removed issuer":         {Scope: testScope(), Subject: "alice", Voucher: removedIssuer},
+	} {
+		err := a.Recheck(t.Context(), p)
+		wantRefused(t, name, access.Principal{}, err)
+		wantReason(t, err, "voucher_removed")
+	}
+	a.EndUsers = func() access.EndUsers { return nil }
+	err := a.Recheck(t.Context(), access.Principal{Scope: testScope(), Subject: "alice", Voucher: "https://auth.example.com"})
+	wantReason(t, err, "voucher_removed")
 }
 
 func TestAnAbsentDatabaseRefusesNobodyForGood(t *testing.T) {

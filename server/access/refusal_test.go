@@ -26,6 +26,11 @@ type issuer struct {
 
 func (issuer) Knows(credential string) bool { return strings.HasPrefix(credential, "user-") }
 
+// removedIssuer is no issuer any more.
+const removedIssuer = "https://removed.example.com"
+
+func (issuer) Serves(_ verification.Scope, name string) bool { return name != removedIssuer }
+
 func (i issuer) Verify(context.Context, string) (enduser.User, error) { return i.user, i.err }
 
 // withIssuer lets end users in, or not.

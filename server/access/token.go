@@ -84,7 +84,7 @@ func (t *Tokens) Verify(text string, now time.Time) (Principal, error) {
 		return Principal{}, refuse("token", "a line break in the token")
 	}
 	var c claims
-	_, err := jwt.ParseWithClaims(text, &c, t.key,
+	token, err := jwt.ParseWithClaims(text, &c, t.key,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithAudience(tokenAudience), jwt.WithExpirationRequired(),
 		jwt.WithTimeFunc(func() time.Time { return now }), jwt.WithStrictDecoding())
@@ -100,7 +100,14 @@ func (t *Tokens) Verify(text string, now time.Time) (Principal, error) {
 		return Principal{}, refuse("token", "a claim is missing")
 	}
 	scope := verification.Scope{Project: c.Project, Environment: verification.Environment(c.Environment)}
-	return Principal{Scope: scope, VerificationID: id, ExpireTime: c.ExpiresAt.Time}, nil
+	kid, _ := token.Header["kid"].(string)
+	return Principal{Scope: scope, VerificationID: id, ExpireTime: c.ExpiresAt.Time, Voucher: kid}, nil
+}
+
+// Accepts reports whether tokens that were signed with a key are still good.
+func (t *Tokens) Accepts(keyID string) bool {
+	_, ok := t.keys[keyID]
+	return ok
 }
 
 func (t *Tokens) key(token *jwt.Token) (any, error) {

@@ -98,6 +98,7 @@ func (c *checker) watch() Watch {
 	w, b := c.file.Watch, c.bounds
 	c.count("watch.max_watchers", w.MaxWatchers, 1, b.maxWatchers)
 	c.count("watch.max_per_token", w.MaxPerToken, 1, b.maxPerToken)
+	c.count("watch.max_per_key", w.MaxPerKey, 1, b.maxWatchers)
 	const beats = 2
 	if !c.report.unread("watch.heartbeat") && w.MaxAge >= b.maxAge.from && w.MaxAge < beats*w.Heartbeat {
 		c.report.checkf("watch.max_age", "is %s, but must be at least twice watch.heartbeat (%s); streams end from half of max_age on",
@@ -109,6 +110,7 @@ func (c *checker) watch() Watch {
 		PollInterval: c.within("watch.poll_interval", w.PollInterval, b.pollInterval),
 		MaxWatchers:  w.MaxWatchers,
 		MaxPerToken:  w.MaxPerToken,
+		MaxPerKey:    w.MaxPerKey,
 	}
 }
 

@@ -20,6 +20,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
@@ -36,6 +38,9 @@ const maxFileSize = 1 << 20
 
 // Config is a valid configuration. It prints without its secrets.
 type Config struct {
+	// Fingerprint is the SHA-256 of the file in hexadecimal, for the audit log;
+	// empty for a configuration that Load did not read.
+	Fingerprint string
 	// PublicURL is the origin under which callers and browsers reach the
 	// gateway, in lower case and without a trailing slash.
 	PublicURL string
@@ -92,6 +97,8 @@ type Watch struct {
 	MaxWatchers int
 	// MaxPerToken is how many of them one client token or one end user may have.
 	MaxPerToken int
+	// MaxPerKey is how many of them all calls with one API key may have.
+	MaxPerKey int
 }
 
 // Connection is one account at a provider.
@@ -122,7 +129,13 @@ func Load(path string, registry provider.Registry) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w; check the path and its permissions", err)
 	}
-	return Parse(source, path, registry, false)
+	cfg, err := Parse(source, path, registry, false)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(source)
+	cfg.Fingerprint = hex.EncodeToString(sum[:])
+	return cfg, nil
 }
 
 // Parse checks a configuration; name is the file's name in messages. A

@@ -77,6 +77,7 @@ func TestTheExampleStatesTheBounds(t *testing.T) {
 		"watch.poll_interval":          {"  poll_interval: 500ms", "-1s"},
 		"watch.max_watchers":           {"  max_watchers: 20000", "-1"},
 		"watch.max_per_token":          {"  max_per_token: 16", "-1"},
+		"watch.max_per_key":            {"  max_per_key: 5000", "-1"},
 		"drain":                        {"drain: 20s", "-1s"},
 		"flows[].return_window":        {"    return_window: 60s", "-1s"},
 		"flows[].lifetime":             {"    lifetime: 1h", "-1s"},

@@ -21,6 +21,7 @@ const (
 	defaultPollInterval = 500 * time.Millisecond
 	defaultMaxWatchers  = 20_000
 	defaultMaxPerToken  = 16
+	defaultMaxPerKey    = 5_000
 	defaultDrain        = 20 * time.Second
 	defaultReturnWindow = time.Minute
 	defaultLifetime     = time.Hour
@@ -174,6 +175,7 @@ type watchSection struct {
 	PollInterval time.Duration `yaml:"poll_interval"`
 	MaxWatchers  int           `yaml:"max_watchers"`
 	MaxPerToken  int           `yaml:"max_per_token"`
+	MaxPerKey    int           `yaml:"max_per_key"`
 }
 
 type connectionEntry struct {
@@ -238,6 +240,7 @@ func defaultFile() file {
 			PollInterval: defaultPollInterval,
 			MaxWatchers:  defaultMaxWatchers,
 			MaxPerToken:  defaultMaxPerToken,
+			MaxPerKey:    defaultMaxPerKey,
 		},
 	}
 }

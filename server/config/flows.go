@@ -184,6 +184,10 @@ func (c *checker) flowTexts(entry *flowEntry, path string) {
 // flowEndUsers checks that somebody vouches for the end users of a flow. scope
 // is the flow's, zero when it has no connection.
 func (c *checker) flowEndUsers(entry *flowEntry, path string, scope verification.Scope) {
+	if entry.EndUsers && entry.Correlation == correlationInferred && !entry.Exclusive && !c.development {
+		c.report.checkf(path+".end_users", "cannot be true with correlation: inferred unless exclusive is true: "+
+			"a stranger who times a return well could be taken for the person whose webhook comes next")
+	}
 	if !entry.EndUsers || !isScope(scope) || c.report.unread("end_users") {
 		return
 	}

@@ -45,7 +45,7 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 		Outgoing: config.Outgoing{AllowedNetworks: []netip.Prefix{}},
 		Watch: config.Watch{
 			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute, PollInterval: 500 * time.Millisecond,
-			MaxWatchers: 20_000, MaxPerToken: 16,
+			MaxWatchers: 20_000, MaxPerToken: 16, MaxPerKey: 5_000,
 		},
 		Drain: 20 * time.Second,
 		Connections: []config.Connection{{

@@ -36,7 +36,7 @@ import (
 // ErrForbiddenAddress is the cause of a request's failure when the host's
 // address is one that the gateway must not connect to. A retry does not help.
 var ErrForbiddenAddress = errors.New("the host's address is not a public one: private, loopback, link-local, metadata and reserved " +
-	"addresses are refused; check the host, or add the network to the allowed ones if the gateway is meant to reach it")
+	"addresses are refused; check the host, or add its network to outgoing.allowed_networks if the gateway is meant to reach it")
 
 // ErrForbiddenURL is the cause of a request's failure when its URL is one that
 // the client does not request. Nothing was resolved or sent.

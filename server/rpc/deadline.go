@@ -47,16 +47,30 @@ func BoundUploads(timeout time.Duration) connect.ServerInterceptor {
 			if !ok || control.SetReadDeadline(time.Now().Add(timeout)) != nil {
 				return next(ctx, spec, stream)
 			}
-			return next(ctx, spec, &boundStream{ServerStream: stream, control: control})
+			// A call may wait for long before it answers; its answer is bound then.
+			_ = control.SetWriteDeadline(time.Time{})
+			return next(ctx, spec, &boundStream{
+				ServerStream: stream, control: control, unary: spec.StreamType == connect.StreamTypeUnary,
+			})
 		}
 	}
 }
 
-// boundStream clears the read deadline once a message has arrived.
+// boundStream clears the read deadline once a message has arrived, and gives the
+// answer of a unary call a time to leave. Streams see to each message themselves.
 type boundStream struct {
 	connect.ServerStream
 
 	control *http.ResponseController
+	unary   bool
+}
+
+// Send implements connect.ServerStream.
+func (s *boundStream) Send(msg any) error {
+	if s.unary {
+		_ = s.control.SetWriteDeadline(time.Now().Add(defaultWriteTimeout))
+	}
+	return s.ServerStream.Send(msg)
 }
 
 // Receive implements connect.ServerStream.

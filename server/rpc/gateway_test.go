@@ -15,7 +15,6 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/access/enduser"
-	"github.com/verigate/verigate/server/access/limit"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
@@ -57,6 +56,8 @@ type users struct{ end time.Time }
 
 func (users) Knows(credential string) bool { return strings.HasPrefix(credential, "user:") }
 
+func (users) Serves(verification.Scope, string) bool { return true }
+
 func (u users) Verify(_ context.Context, credential string) (enduser.User, error) {
 	subject := strings.TrimPrefix(credential, "user:")
 	if subject == "" {
@@ -85,10 +86,8 @@ func newGateway(t *testing.T, timing rpc.Timing) *gateway {
 	auth := &access.Authenticator{
 		Keys: keys, Tokens: testTokens, EndUsers: func() access.EndUsers { return users{end} }, Now: g.now,
 	}
-	limits := &access.Limits{
-		Rates:   func() access.Rates { g.mu.Lock(); defer g.mu.Unlock(); return g.rates },
-		Buckets: limit.New(g.now), Limited: func(string) {},
-	}
+	limits := access.NewLimits(
+		func() access.Rates { g.mu.Lock(); defer g.mu.Unlock(); return g.rates }, g.now, func(string) {})
 	g.edge = newEdgeWith(auth, limits, keys, timing, time.Minute)
 	g.admin = &access.Admin{Store: keys, Random: rand.Reader, Now: g.now}
 	g.row.change(func(v *verification.Verification) {

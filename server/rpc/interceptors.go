@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -77,6 +78,9 @@ func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.Ser
 				header = info.RequestHeader().Get("Authorization")
 			}
 			p, err := auth.Authenticate(ctx, header)
+			if err == nil {
+				telemetry.NoteCaller(ctx, kindOf(p))
+			}
 			if err == nil && !permits(spec.Procedure, p) {
 				err = access.RefuseCall(p)
 			}
@@ -90,6 +94,18 @@ func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.Ser
 			}
 			return toConnect(err)
 		}
+	}
+}
+
+// kindOf says who calls as far as a log may know.
+func kindOf(p access.Principal) string {
+	switch {
+	case p.IsKey():
+		return "key:" + p.KeyID
+	case p.IsEndUser():
+		return "end_user"
+	default:
+		return "client_token"
 	}
 }
 
@@ -143,9 +159,9 @@ func level(err error) slog.Level {
 }
 
 // cause is the deepest reason, for the operator. The caller's own mistakes have
-// none worth keeping.
+// none worth keeping, but which limit it met is one.
 func cause(err error) string {
-	if err == nil || level(err) == slog.LevelInfo {
+	if err == nil || level(err) == slog.LevelInfo && connect.CodeOf(err) != connect.CodeResourceExhausted {
 		return ""
 	}
 	for {

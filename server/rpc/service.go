@@ -35,8 +35,9 @@ type Service struct {
 	Limits        Limits
 	Timing        Timing
 	// MaxPerToken is how many watchers one client token or end user may have on
-	// this node; zero for no limit.
+	// this node, MaxPerKey how many one API key; zero for no limit.
 	MaxPerToken int
+	MaxPerKey   int
 	// Draining is closed when this node wants its streams to end, over
 	// Timing.DrainSpread from then on.
 	Draining <-chan struct{}
@@ -82,9 +83,9 @@ func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVeri
 	if err != nil {
 		return nil, toConnect(err)
 	}
-	return &verigatev1.StartVerificationResponse{
-		Verification: toProto(v, p), HostedUrl: v.HostedURL, ClientToken: token,
-	}, nil
+	shown := toProto(v, p)
+	// A repeated start may come when the page is of no use any more.
+	return &verigatev1.StartVerificationResponse{Verification: shown, HostedUrl: shown.GetHostedUrl(), ClientToken: token}, nil
 }
 
 // subjectOf takes an end user's subject from its token, never from the request.
@@ -144,28 +145,20 @@ func (s *Service) get(ctx context.Context, p access.Principal, text string) (*ve
 	return v, nil
 }
 
-// watch registers a watcher, counted for its holder; API keys are limited by the
-// node. That a verification is watched too much is told to those only who may
-// see it.
-func (s *Service) watch(ctx context.Context, p access.Principal, id uuid.UUID) (*watch.Watcher, error) {
-	holder := watch.Holder{}
-	if !p.IsKey() {
-		holder = watch.Holder{Name: p.Holder(), Most: s.MaxPerToken}
+// watch registers a watcher of a verification that the principal has been seen
+// to see, counted for its holder.
+func (s *Service) watch(p access.Principal, id uuid.UUID) (*watch.Watcher, error) {
+	most := s.MaxPerToken
+	if p.IsKey() {
+		most = s.MaxPerKey
 	}
-	watcher, err := s.Hub.Watch(id, holder)
-	if err == nil {
-		return watcher, nil
-	}
-	if _, hidden := s.get(ctx, p, id.String()); hidden != nil {
-		return nil, hidden
-	}
-	return nil, err
+	return s.Hub.Watch(id, watch.Holder{Name: p.Holder(), Most: most})
 }
 
 // waitNewer is the long poll. It registers before it reads, so that it misses
 // nothing; a drain ends it like the passing of its time.
 func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verification.Verification, after int64, wait time.Duration) (*verification.Verification, error) {
-	watcher, err := s.watch(ctx, p, v.ID)
+	watcher, err := s.watch(p, v.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,19 @@ func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequ
 	if err != nil {
 		return toConnect(err)
 	}
-	watcher, err := s.watch(ctx, p, id)
+	// Nobody takes a place, or learns how many are taken, where there is nothing
+	// for it to see. A client token that names the verification needs no look.
+	if p.VerificationID != id {
+		if _, err := s.get(ctx, p, r.GetId()); err != nil {
+			return toConnect(err)
+		}
+	}
+	watcher, err := s.watch(p, id)
 	if err != nil {
+		// The token may name the id in a scope of its own.
+		if _, hidden := s.get(ctx, p, r.GetId()); hidden != nil {
+			return toConnect(hidden)
+		}
 		return toConnect(err)
 	}
 	defer watcher.Close()

@@ -124,6 +124,12 @@ func (k *Keyring) add(key Key) error {
 // returns: Open asks for it.
 func (k *Keyring) KeyID() string { return k.sealing }
 
+// Opens reports whether a key of the ring has the id.
+func (k *Keyring) Opens(keyID string) bool {
+	_, ok := k.aeads[keyID]
+	return ok
+}
+
 // Seal encrypts plaintext and binds it to context, the name of the place where
 // it will be kept (row id, column): it opens only with the same context. The
 // result is Overhead bytes longer than the plaintext and differs each time. It

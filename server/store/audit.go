@@ -29,9 +29,14 @@ func (t *tx) AddAudit(ctx context.Context, e *verification.AuditEntry) error {
 // AuditEntries returns a page of entries of a scope and of the whole gateway,
 // newest first; of the whole gateway only, if the scope is zero.
 func (s *Store) AuditEntries(ctx context.Context, q verification.AuditQuery) ([]*verification.AuditEntry, error) {
-	rows, err := s.queries.AuditEntryList(ctx, s.pool, sqlc.AuditEntryListParams{
+	done, err := s.takeListTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	rows, err := s.queries.AuditEntryList(ctx, s.valued(), sqlc.AuditEntryListParams{
 		Project: q.Scope.Project, Environment: string(q.Scope.Environment),
-		Action: q.Action, Target: q.Target, Before: nullableID(q.Before), RowLimit: int32(q.Limit),
+		Action: q.Action, Target: q.Target, IDBefore: orLast(q.Before), RowLimit: int32(q.Limit),
 	})
 	if err != nil {
 		return nil, translate(err)

@@ -135,6 +135,24 @@ func TestHeadersAndBodyLieSealed(t *testing.T) {
 		_, err := s.Delivery(t.Context(), verification.Scope{Project: "shop", Environment: verification.Live}, d.ID)
 		wantKind(t, err, verification.KindNotFound)
 	})
+	t.Run("what is moved to another tenant does not open there", func(t *testing.T) {
+		t.Parallel()
+		for column, word := range map[string]string{"project": "other", "environment": "live"} {
+			moved := keep(t, s, nil)
+			exec(t, dsn, `UPDATE delivery SET `+column+` = $2 WHERE id = $1`, moved.ID, word)
+			scope := shop
+			if column == "project" {
+				scope.Project = word
+			} else {
+				scope.Environment = verification.Live
+			}
+			_, err := s.Delivery(t.Context(), scope, moved.ID)
+			wantKind(t, err, verification.KindInternal)
+			if !errors.Is(err, seal.ErrDamaged) {
+				t.Errorf("%s: the error is %v, want ErrDamaged", column, errors.Unwrap(err))
+			}
+		}
+	})
 	t.Run("what is moved to another row does not open there", func(t *testing.T) {
 		t.Parallel()
 		thief := keep(t, s, nil)

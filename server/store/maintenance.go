@@ -24,9 +24,11 @@ const (
 	countPatience = 5 * time.Minute
 )
 
-// PurgeDeliveries removes headers and body of up to limit deliveries of all
-// scopes that arrived before the given time, oldest first, and returns how many
-// those were. Keys and refs stay: they still recognise late repeats. Nodes that
+// PurgeDeliveries removes headers, body, keys, refs and named id of up to limit
+// deliveries of all scopes that arrived before the given time, oldest first, and
+// returns how many those were. Late repeats are still recognised, by the hashes
+// in seen. One that waits is never applied after that; its refs stay as hashes,
+// so that what comes later of the same run is not taken for another. Nodes that
 // purge at the same time take different ones.
 func (s *Store) PurgeDeliveries(ctx context.Context, before time.Time, limit int) (int64, error) {
 	purged, err := s.queries.DeliveryPurge(ctx, s.pool, sqlc.DeliveryPurgeParams{Before: before, RowLimit: int32(limit)})
@@ -126,7 +128,7 @@ func (s *Store) reseal(ctx context.Context, at verification.Place) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	anew, err := s.sealer.seal(row.ID, headers, body)
+	anew, err := s.sealer.seal(at, headers, body)
 	if err != nil {
 		return 0, err
 	}

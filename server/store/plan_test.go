@@ -63,6 +63,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 	const (
 		uuidText = "00000000-0000-7000-8000-000000003039"
 		id       = "'" + uuidText + "'"
+		none     = "'00000000-0000-0000-0000-000000000000'"
 		at       = "timestamptz '2026-03-10 12:00'"
 		from     = "timestamptz '2026-03-10 11:59'"
 		till     = "timestamptz '2026-03-10 12:01'"
@@ -85,7 +86,8 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"providerRefListOfVerification":   {id},
 		"providerRefErase":                {"'{verification:1}'", "'{erased:1}'", id, "'human'"},
 		"returnHintListOfVerification":    {id},
-		"returnHintErase":                 {"'{verification:1}'", "'{erased:1}'", id, "'human'"},
+		"returnHintErase":                 {"'{verification:1}'", "'{erased:1}'", "'human'"},
+		"returnHintInsert":                {"'human'", "'erased:1'", "'verification:1'", id, at},
 		"deliveryEraseApplied":            {at, "'shop'", "'test'", id},
 		"deliveryEraseParked":             {id, at, "'shop'", "'test'", "'human'", "'" + uuidText + "'", "'{verification:1}'"},
 		"deliverySettleIfParked":          {"'stale'", id, at, id, "'shop'", "'test'"},
@@ -104,8 +106,9 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"verificationUnstarted":           {last, "200"},
 		"verificationFreeLanes":           {last},
 		"verificationCandidates":          {"'shop'", "'test'", "'human'", "'identity'", from, till, at},
-		"verificationList":                {"'shop'", "'test'", id, "'{}'", "''", "NULL", "NULL", "50"},
-		"verificationListBySubject":       {"'shop'", "'test'", "'s7'", id, "'{}'", "''", "NULL", "NULL", "50"},
+		"verificationList":                {"'shop'", "'test'", none, id, "'{}'", "NULL", "NULL", "50"},
+		"verificationListByFlow":          {"'shop'", "'test'", "'identity'", none, id, "'{}'", "NULL", "NULL", "50"},
+		"verificationListBySubject":       {"'shop'", "'test'", "'s7'", none, id, "'{}'", "''", "NULL", "NULL", "50"},
 		"transitionList":                  {id, "'shop'", "'test'"},
 		"transitionTail":                  {"'20050:20100:20060'"},
 		"providerRefFind":                 {"'human'", "'{verification:1,verification:2}'"},
@@ -152,7 +155,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 // None has a plan that could go wrong, but the last.
 func unplanned() []string {
 	return []string{
-		"aPIKeyInsert", "auditEntryInsert", "deliveryInsert", "returnHintInsert", "transitionInsert", "verificationInsert",
+		"aPIKeyInsert", "auditEntryInsert", "deliveryInsert", "transitionInsert", "verificationInsert",
 		"transitionSnapshot", "transactionAllowTime", "transactionTakeTurn",
 		"deliveryCountByKey", // reads every delivery, on an operator's request
 	}

@@ -34,36 +34,6 @@ func one(row sqlc.Verification, err error) (*verification.Verification, error) {
 	return v, translate(err)
 }
 
-// List implements verification.Store. A subject has its own index, and so its
-// own statement.
-func (s *Store) List(ctx context.Context, q verification.ListQuery) ([]*verification.Verification, error) {
-	states := make([]string, 0, len(q.States))
-	for _, state := range q.States {
-		states = append(states, string(state))
-	}
-	params := sqlc.VerificationListBySubjectParams{
-		Project: q.Scope.Project, Environment: string(q.Scope.Environment), Subject: q.Subject,
-		Before: nullableID(q.Before), States: states, Flow: q.Flow,
-		FromTime: nullable(q.From), UntilTime: nullable(q.Until), RowLimit: int32(q.Limit),
-	}
-	var rows []sqlc.Verification
-	var err error
-	if q.Subject != "" {
-		rows, err = s.queries.VerificationListBySubject(ctx, s.pool, params)
-	} else {
-		rows, err = s.queries.VerificationList(ctx, s.pool, sqlc.VerificationListParams{
-			Project: params.Project, Environment: params.Environment, Before: params.Before,
-			States: params.States, Flow: params.Flow,
-			FromTime: params.FromTime, UntilTime: params.UntilTime, RowLimit: params.RowLimit,
-		})
-	}
-	if err != nil {
-		return nil, translate(err)
-	}
-	vs, err := toVerifications(rows)
-	return vs, translate(err)
-}
-
 // Overdue implements verification.Store.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]verification.Place, error) {
 	rows, err := s.queries.VerificationOverdue(ctx, s.pool, sqlc.VerificationOverdueParams{Now: now, RowLimit: int32(limit)})

@@ -115,12 +115,14 @@ func TestListFilters(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.New(t))
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	made := time.Duration(0)
 	at := func(d time.Duration) func(*verification.Verification) {
-		return func(v *verification.Verification) { v.CreateTime = noon.Add(d) }
+		made += time.Second // one id after the other
+		return func(v *verification.Verification) { v.ID, v.CreateTime = idAt(noon.Add(d+made)), noon.Add(d) }
 	}
 	early, late := insert(t, s, at(0)).ID, insert(t, s, at(time.Hour)).ID
-	age := insert(t, s, func(v *verification.Verification) { v.Flow, v.CreateTime = "age", noon }).ID
-	other := insert(t, s, func(v *verification.Verification) { v.Subject, v.CreateTime = "u2", noon }).ID
+	age := insert(t, s, func(v *verification.Verification) { at(0)(v); v.Flow = "age" }).ID
+	other := insert(t, s, func(v *verification.Verification) { at(0)(v); v.Subject = "u2" }).ID
 	moved := insert(t, s, at(0)).ID
 	if err := step(t.Context(), s, moved); err != nil {
 		t.Fatal(err)
@@ -131,17 +133,17 @@ func TestListFilters(t *testing.T) {
 		q    verification.ListQuery
 		want []uuid.UUID
 	}{
-		"no filter":           {verification.ListQuery{}, []uuid.UUID{moved, other, age, late, early}},
+		"no filter":           {verification.ListQuery{}, []uuid.UUID{late, moved, other, age, early}},
 		"flow":                {verification.ListQuery{Flow: "age"}, []uuid.UUID{age}},
 		"subject":             {verification.ListQuery{Subject: "u2"}, []uuid.UUID{other}},
 		"subject and flow":    {verification.ListQuery{Subject: "u1", Flow: "age"}, []uuid.UUID{age}},
 		"state":               {verification.ListQuery{States: []verification.State{verification.Pending}}, []uuid.UUID{moved}},
-		"states":              {verification.ListQuery{States: []verification.State{verification.Pending, verification.Created}, Limit: 2}, []uuid.UUID{moved, other}},
+		"states":              {verification.ListQuery{States: []verification.State{verification.Pending, verification.Created}, Limit: 2}, []uuid.UUID{late, moved}},
 		"subject and state":   {verification.ListQuery{Subject: "u1", States: []verification.State{verification.Pending}}, []uuid.UUID{moved}},
 		"from, included":      {verification.ListQuery{From: noon.Add(time.Hour)}, []uuid.UUID{late}},
 		"until, excluded":     {verification.ListQuery{Until: noon.Add(time.Hour)}, []uuid.UUID{moved, other, age, early}},
 		"subject and between": {verification.ListQuery{Subject: "u1", From: noon, Until: noon.Add(time.Microsecond), Flow: "identity"}, []uuid.UUID{moved, early}},
-		"before":              {verification.ListQuery{Before: age}, []uuid.UUID{late, early}},
+		"before":              {verification.ListQuery{Before: age}, []uuid.UUID{early}},
 		"nothing":             {verification.ListQuery{Flow: "nope"}, nil},
 	} {
 		c.q.Scope = shop

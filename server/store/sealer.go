@@ -1,11 +1,10 @@
 package store
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/google/uuid"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/seal"
@@ -33,8 +32,17 @@ const (
 // errNoKeyring is for the log.
 var errNoKeyring = errors.New("the store was opened without encryption keys, so it can neither keep nor open what a delivery brought")
 
-// sealedIn names where a sealed value lies: it opens nowhere else.
-func sealedIn(id uuid.UUID, column string) []byte { return []byte(id.String() + "/" + column) }
+// sealedIn names where a sealed value lies: it opens nowhere else, so neither
+// another row nor another tenant can be given it. The lengths keep one list of
+// words from reading as another.
+func sealedIn(at verification.Place, column string) []byte {
+	name := at.ID[:]
+	for _, word := range []string{at.Scope.Project, string(at.Scope.Environment), column} {
+		name = binary.BigEndian.AppendUint64(name, uint64(len(word)))
+		name = append(name, word...)
+	}
+	return name
+}
 
 func (s sealer) ring() (*seal.Keyring, error) {
 	if s.keyring != nil {
@@ -46,7 +54,7 @@ func (s sealer) ring() (*seal.Keyring, error) {
 }
 
 // seal seals under the keyring's first key.
-func (s sealer) seal(id uuid.UUID, headers map[string]string, body []byte) (content, error) {
+func (s sealer) seal(at verification.Place, headers map[string]string, body []byte) (content, error) {
 	ring, err := s.ring()
 	if err != nil {
 		return content{}, err
@@ -56,10 +64,10 @@ func (s sealer) seal(id uuid.UUID, headers map[string]string, body []byte) (cont
 		return content{}, internal(err)
 	}
 	c := content{keyID: ring.KeyID()}
-	if c.headers, err = ring.Seal(text, sealedIn(id, columnHeaders)); err != nil {
+	if c.headers, err = ring.Seal(text, sealedIn(at, columnHeaders)); err != nil {
 		return content{}, internal(err)
 	}
-	if c.body, err = ring.Seal(body, sealedIn(id, columnBody)); err != nil {
+	if c.body, err = ring.Seal(body, sealedIn(at, columnBody)); err != nil {
 		return content{}, internal(err)
 	}
 	return c, nil
@@ -74,10 +82,11 @@ func (s sealer) open(r sqlc.Delivery) (map[string]string, []byte, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if text, err = ring.Open(r.KeyID, r.Headers, sealedIn(r.ID, columnHeaders)); err != nil {
+		at := place(r.ID, r.Project, r.Environment)
+		if text, err = ring.Open(r.KeyID, r.Headers, sealedIn(at, columnHeaders)); err != nil {
 			return nil, nil, internal(fmt.Errorf("the headers of delivery %s: %w", r.ID, err))
 		}
-		if body, err = ring.Open(r.KeyID, r.Body, sealedIn(r.ID, columnBody)); err != nil {
+		if body, err = ring.Open(r.KeyID, r.Body, sealedIn(at, columnBody)); err != nil {
 			return nil, nil, internal(fmt.Errorf("the body of delivery %s: %w", r.ID, err))
 		}
 	}

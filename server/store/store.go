@@ -12,13 +12,13 @@
 //	a delivery's headers and body ── sealer, seal.Keyring ──► delivery
 //	access.Admin ── AddKey, ChangeKey ──► api_key and audit_entry, together
 //	maintenance ── PurgeDeliveries, Reencrypt, KeysInUse ──► delivery
+//	List, AuditEntries ── wait for a turn ──► at most half of the connections
 package store
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,50 +35,34 @@ type Store struct {
 	pool    *pgxpool.Pool
 	queries *sqlc.Queries
 	sealer  sealer
+	// lists holds one token for each list that has its turn.
+	lists chan struct{}
 }
 
 var _ verification.Store = (*Store)(nil)
 
-const (
-	// maxTries is how often a transaction runs when the database asks for it.
-	maxTries = 4
-	// connectTimeout bounds one connection attempt.
-	connectTimeout = 5 * time.Second
-)
-
-// sessionLimits keep one stuck statement from holding rows or vacuum for ever.
-func sessionLimits() map[string]string {
-	return map[string]string{
-		"application_name":                    "verigate",
-		"timezone":                            "UTC",
-		"statement_timeout":                   "5000",
-		"lock_timeout":                        "3000",
-		"idle_in_transaction_session_timeout": "10000",
-	}
-}
+// maxTries is how often a transaction runs when the database asks for it.
+const maxTries = 4
 
 // Open connects lazily: it fails on a bad DSN only. Ping tells whether the
-// database answers. keyring returns the keys that deliveries are sealed under;
+// database answers. The pool has at most 16 connections unless the DSN says
+// pool_max_conns. keyring returns the keys that deliveries are sealed under;
 // it is asked each time, so that keys may change while the store is open. It may
 // be nil in a tool that never touches what is in a delivery: keeping or opening
 // one then fails, and nothing is ever stored unsealed.
 func Open(ctx context.Context, dsn secret.Value, keyring func() *seal.Keyring) (*Store, error) {
-	config, err := pgxpool.ParseConfig(dsn.Reveal())
+	config, err := poolConfig(dsn)
 	if err != nil {
-		// pgx's own text may repeat parts of the DSN.
-		return nil, errors.New("database_url: not a valid Postgres URL; write postgres://user:password@host:5432/name")
+		return nil, err
 	}
-	for key, value := range sessionLimits() {
-		if _, set := config.ConnConfig.RuntimeParams[key]; !set {
-			config.ConnConfig.RuntimeParams[key] = value
-		}
-	}
-	config.ConnConfig.ConnectTimeout = connectTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
-	return &Store{pool: pool, queries: sqlc.New(), sealer: sealer{keyring}}, nil
+	return &Store{
+		pool: pool, queries: sqlc.New(), sealer: sealer{keyring},
+		lists: make(chan struct{}, listTurns(config.MaxConns)),
+	}, nil
 }
 
 // Close waits for borrowed connections and closes the pool.

@@ -144,7 +144,7 @@ const (
 	passable = 0o711
 	// reconnects is more than the pool has connections: each dead one may fail
 	// one call.
-	reconnects = 8
+	reconnects = 20
 )
 
 func TestTheStoreAndItsTailOutliveADatabaseRestart(t *testing.T) {

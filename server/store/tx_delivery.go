@@ -34,7 +34,7 @@ func (t *tx) InsertDelivery(ctx context.Context, d *verification.Delivery, now t
 		params.PurgeTime = &now
 		return t.queries.DeliveryInsert(ctx, t.db, params)
 	}
-	content, err := t.sealer.seal(d.ID, d.Headers, d.Body)
+	content, err := t.sealer.seal(verification.Place{Scope: d.Scope, ID: d.ID}, d.Headers, d.Body)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (t *tx) FirstOfRun(ctx context.Context, d *verification.Delivery) (time.Tim
 	}
 	first, err := t.queries.DeliveryFirstOfRun(ctx, t.db, sqlc.DeliveryFirstOfRunParams{
 		Project: d.Scope.Project, Environment: string(d.Scope.Environment),
-		At: d.ReceiveTime, Connection: d.Connection, Product: d.Event.Product, Refs: d.Event.Refs,
+		At: d.ReceiveTime, Connection: d.Connection, Product: d.Event.Product, Refs: bothForms(d.Connection, d.Event.Refs),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return d.ReceiveTime, nil
@@ -91,7 +91,7 @@ func (t *tx) FirstOfRun(ctx context.Context, d *verification.Delivery) (time.Tim
 func (t *tx) HasParkedTwin(ctx context.Context, d *verification.Delivery, from, until time.Time) (bool, error) {
 	return t.queries.DeliveryHasParkedTwin(ctx, t.db, sqlc.DeliveryHasParkedTwinParams{
 		Project: d.Scope.Project, Environment: string(d.Scope.Environment),
-		Connection: d.Connection, Product: d.Event.Product, ID: d.ID, Refs: codes(d.Event.Refs),
+		Connection: d.Connection, Product: d.Event.Product, ID: d.ID, Refs: bothForms(d.Connection, d.Event.Refs),
 		WindowFrom: from, WindowUntil: until,
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (t *tx) BindRef(ctx context.Context, r verification.BoundRef) error {
 
 func (t *tx) AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error {
 	return t.queries.ReturnHintInsert(ctx, t.db, sqlc.ReturnHintInsertParams{
-		Connection: connection, Ref: ref, VerificationID: id, CreateTime: now,
+		Connection: connection, Ref: ref, ErasedRef: erasedForm(connection, ref), VerificationID: id, CreateTime: now,
 	})
 }
 
@@ -99,8 +100,9 @@ func (t *tx) Hinted(ctx context.Context, connection string, refs []string) ([]uu
 	})
 }
 
-// eraseRefs replaces the refs of a verification, and those that its person
-// claimed, by their erased forms. It returns the refs as they were.
+// eraseRefs replaces the refs of a verification, and all claims on them or on
+// what its person claimed, by their erased forms. It returns the refs as they
+// were.
 func (t *tx) eraseRefs(ctx context.Context, v *verification.Verification) ([]string, error) {
 	bound, err := t.queries.ProviderRefListOfVerification(ctx, t.db, v.ID)
 	if err != nil {
@@ -121,13 +123,14 @@ func (t *tx) eraseRefs(ctx context.Context, v *verification.Verification) ([]str
 	if err != nil {
 		return nil, err
 	}
-	claimed := make([]string, 0, len(hints))
+	claimed := slices.Clone(refs)
 	for _, h := range hints {
 		claimed = append(claimed, h.Ref)
 	}
-	claimed, forms = toErase(v.Connection, claimed)
+	slices.Sort(claimed)
+	claimed, forms = toErase(v.Connection, slices.Compact(claimed))
 	return refs, t.queries.ReturnHintErase(ctx, t.db, sqlc.ReturnHintEraseParams{
-		VerificationID: v.ID, Connection: v.Connection, Refs: claimed, ErasedRefs: forms,
+		Connection: v.Connection, Refs: claimed, ErasedRefs: forms,
 	})
 }
 

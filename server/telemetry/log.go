@@ -28,6 +28,7 @@ type fieldsKey struct{}
 // fields travel with a request; the verification is known only on the way.
 type fields struct {
 	requestID    string
+	caller       atomic.Pointer[string]
 	verification atomic.Pointer[uuid.UUID]
 }
 
@@ -36,6 +37,14 @@ type fields struct {
 func NoteVerification(ctx context.Context, id uuid.UUID) {
 	if f, ok := ctx.Value(fieldsKey{}).(*fields); ok {
 		f.verification.Store(&id)
+	}
+}
+
+// NoteCaller adds who calls to every later log line of the request: the id of an
+// API key, or what kind of token it was. Never a subject.
+func NoteCaller(ctx context.Context, caller string) {
+	if f, ok := ctx.Value(fieldsKey{}).(*fields); ok {
+		f.caller.Store(&caller)
 	}
 }
 
@@ -89,6 +98,9 @@ type handler struct{ slog.Handler }
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
 	if f, ok := ctx.Value(fieldsKey{}).(*fields); ok {
 		record.AddAttrs(slog.String("request_id", f.requestID))
+		if caller := f.caller.Load(); caller != nil {
+			record.AddAttrs(slog.String("caller", *caller))
+		}
 		if id := f.verification.Load(); id != nil && !hasVerification(record) {
 			record.AddAttrs(slog.String("verification_id", id.String()))
 		}

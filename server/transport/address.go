@@ -50,10 +50,20 @@ type addressKey struct{}
 // peer: what is left of it was not vouched for. At most 32 entries are
 // looked at. Ports, brackets and zones are dropped. The Forwarded header (RFC
 // 7239) is ignored: a proxy that does not know it would pass on the client's.
+// Handlers behind it find the client alone in X-Forwarded-For, if there was one.
 func WithAddress(next http.Handler, addresses func() Addresses) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		client := addresses().client(r.RemoteAddr, r.Header[forwardedFor])
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, client)))
+		r = r.WithContext(context.WithValue(r.Context(), addressKey{}, client))
+		if len(r.Header[forwardedFor]) > 0 {
+			// Whoever reads it further in, as tracing does, believes all of it.
+			r.Header = r.Header.Clone()
+			r.Header.Del(forwardedFor)
+			if client.IsValid() {
+				r.Header.Set(forwardedFor, client.String())
+			}
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

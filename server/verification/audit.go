@@ -16,6 +16,7 @@ const (
 	AuditKeyRevoke   AuditAction = "api_key.revoke"
 	AuditErase       AuditAction = "subject.erase"
 	AuditReencrypt   AuditAction = "deliveries.reencrypt"
+	AuditStart       AuditAction = "gateway.start"
 	AuditReload      AuditAction = "configuration.reload"
 	AuditReloadError AuditAction = "configuration.refuse"
 )

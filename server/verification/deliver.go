@@ -71,16 +71,17 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 	if err != nil {
 		return nil, NoRung, err
 	}
-	// What names an erased person is not kept, even where the row could not take
-	// the event. A guess still has to be one that the row could take.
-	erased := !v.EraseTime.IsZero()
-	named := erased && f.exact() && v.Connection == d.Connection
-	if !named && !s.accepts(v, d, f) {
-		return nil, NoRung, nil
-	}
-	if erased {
+	if !v.EraseTime.IsZero() {
+		// What names an erased person is not kept, even where the row could not
+		// take the event. What may be somebody else's waits for evidence.
+		if !f.exact() || v.Connection != d.Connection {
+			return nil, NoRung, nil
+		}
 		d.Effect, d.VerificationID, d.Emptied = Stale, v.ID, true
 		return v, f.rung, s.forget(ctx, tx, v, f.match, d.Event.allRefs())
+	}
+	if !s.accepts(v, d, f) {
+		return nil, NoRung, nil
 	}
 	return v, f.rung, s.apply(ctx, tx, v, d, f)
 }

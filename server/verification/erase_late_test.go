@@ -111,14 +111,24 @@ func TestAnErasedVerificationIsGuessedAsBefore(t *testing.T) {
 			g.deliver(g.webhook(passed, "verification:1"), unmatched)
 			g.want(other, pending, verification.NoMatch)
 		},
-		"alone, it takes the webhook, once, and keeps nothing of it": func(g *gateway) {
+		"alone, it takes no webhook that could be somebody else's": func(g *gateway) {
 			id := g.startAnna("identity")
 			g.erase()
-			d := g.webhook(passed, "verification:1")
-			g.deliver(d, stale)
-			g.bare(d, stale, id)
-			g.deliver(g.webhook(passed, "verification:2"), unmatched)
+			g.deliver(g.webhook(passed, "verification:1"), unmatched)
 			g.want(id, canceled, verification.NoMatch)
+		},
+		"returned, it takes no webhook of somebody who is still at it": func(g *gateway) {
+			anna := g.startAnna("identity")
+			other := g.start("identity")
+			g.returns(anna)
+			g.erase()
+			d := g.webhook(passed, "verification:of-the-other")
+			g.deliver(d, unmatched)
+			kept, err := g.store.Delivery(g.t.Context(), d.Scope, d.ID)
+			if err != nil || kept.Body == nil || len(kept.Event.Refs) != 1 {
+				g.t.Errorf("the other's evidence is %+v (%v)", kept, err)
+			}
+			g.want(other, pending, verification.NoMatch)
 		},
 		"when its page is over it takes nothing": func(g *gateway) {
 			g.startAnna("identity")

@@ -163,8 +163,10 @@ func (s *Service) byElimination(ctx context.Context, tx Tx, d *Delivery, parked 
 	var from, until time.Time
 	switch {
 	case first.Returned && (alone || !candidates[1].Returned):
+		// A person may come back long after the page is finished, to be taken for
+		// somebody else: what waits since it was opened may be that person's own.
 		guess.rung = RungSoleReturned
-		from, until = sooner(first.ReturnTime, d.ReceiveTime).Add(-window), later(first.ReturnTime, d.ReceiveTime).Add(window)
+		from, until = first.CreateTime, later(first.ReturnTime, d.ReceiveTime).Add(window)
 	case !first.Returned && alone && !parked:
 		guess.rung = RungSoleOpen
 		from, until = first.CreateTime, d.ReceiveTime.Add(window)
@@ -173,13 +175,6 @@ func (s *Service) byElimination(ctx context.Context, tx Tx, d *Delivery, parked 
 	}
 	twin, err := tx.HasParkedTwin(ctx, d, from, until)
 	return guess, err == nil && !twin, err
-}
-
-func sooner(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func later(a, b time.Time) time.Time {

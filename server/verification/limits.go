@@ -42,9 +42,10 @@ func checkOpen(ctx context.Context, tx Tx, v *Verification, f *Flow) error {
 }
 
 // checkCaller refuses what an end user may not say: the subject is the token's,
-// references and metadata are the backend's, and a callback would tell a
-// stranger's server.
-func (r StartRequest) checkCaller(f *Flow) error {
+// references and metadata are the backend's, a callback would tell a stranger's
+// server, texts could be for somebody who gets the link, and short lifetimes
+// would make room for ever more pages.
+func (r StartRequest) checkCaller() error {
 	if r.Subject == "" {
 		return Invalid("subject", "is required: your opaque id for the user who is verified")
 	}
@@ -62,13 +63,14 @@ func (r StartRequest) checkCaller(f *Flow) error {
 		{"callback_url", r.CallbackURL != ""},
 		{"events_callback_url", r.EventsCallbackURL != ""},
 		{"metadata", len(r.Metadata) > 0},
+		{"expires_in", r.ExpiresIn != 0},
+		{"page_title", r.PageTitle != ""},
+		{"success_message", r.SuccessMessage != ""},
+		{"failure_message", r.FailureMessage != ""},
 	} {
 		if field.set {
 			return Invalid(field.name, "is for callers with an API key; leave it empty with an end user's token")
 		}
-	}
-	if r.ExpiresIn > f.Lifetime {
-		return Invalid("expires_in", "must not be longer than the flow's lifetime with an end user's token")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -158,7 +159,7 @@ func TestEndUsersStart(t *testing.T) {
 	sentences(t, map[string]func(g *gateway){
 		"what the flow gives them": func(g *gateway) {
 			v, err := start(g, own(func(r *verification.StartRequest) {
-				r.ExpiresIn, r.RedirectURL = lifetime, "https://app.example.com/done"
+				r.RedirectURL = "https://app.example.com/done"
 			}))
 			if err != nil || v.Subject != "u1" || v.HostedURL == "" {
 				g.t.Errorf("it is %+v (%v)", v, err)
@@ -180,7 +181,10 @@ func TestEndUsersStart(t *testing.T) {
 				"callback_url":        func(r *verification.StartRequest) { r.CallbackURL = "https://api.example.com/a" },
 				"events_callback_url": func(r *verification.StartRequest) { r.EventsCallbackURL = "https://api.example.com/a" },
 				"metadata":            func(r *verification.StartRequest) { r.Metadata = map[string]string{"a": "b"} },
-				"expires_in":          func(r *verification.StartRequest) { r.ExpiresIn = lifetime + 1 },
+				"expires_in":          func(r *verification.StartRequest) { r.ExpiresIn = time.Second },
+				"page_title":          func(r *verification.StartRequest) { r.PageTitle = "Your bank" },
+				"success_message":     func(r *verification.StartRequest) { r.SuccessMessage = "call us" },
+				"failure_message":     func(r *verification.StartRequest) { r.FailureMessage = "call us" },
 				"subject":             func(r *verification.StartRequest) { r.Subject = "" },
 			} {
 				_, err := start(g, own(change))

@@ -44,14 +44,17 @@ const nonceBytes = 32
 // webhook finishes the job.
 func (s *Service) Start(ctx context.Context, scope Scope, r StartRequest) (*Verification, error) {
 	flow, ok := s.catalog.Flow(scope, r.Flow)
-	if !ok || (r.EndUser && !flow.EndUsers) {
+	if r.EndUser && (!ok || !flow.EndUsers) {
+		return nil, NewError(KindNotFound, "FLOW_NOT_FOUND", "no flow with this name can be started with this token")
+	}
+	if !ok {
 		return nil, NewError(KindNotFound, "FLOW_NOT_FOUND", "no flow with this name in the key's environment; see `flows` in the configuration")
 	}
 	hash, err := r.contentHash()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkCaller(flow); err != nil {
+	if err := r.checkCaller(); err != nil {
 		return nil, err
 	}
 	r = r.withDefaults(flow)

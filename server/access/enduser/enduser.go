@@ -59,6 +59,8 @@ var (
 // User is whom a verified token speaks for.
 type User struct {
 	Scope verification.Scope
+	// Issuer is the one that admitted the user, as it is configured.
+	Issuer string
 	// Subject is the token's subject claim: 1 to 256 characters, none of them a
 	// control character.
 	Subject string
@@ -139,10 +141,24 @@ func (v *Verifier) Knows(token string) bool {
 	return err == nil
 }
 
+// Serves reports whether the users of an issuer belong to a scope: the issuer is
+// configured for it. Whatever outlives the call that a User came with asks this
+// of the Verifier that is in force by then, because an issuer may be removed.
+func (v *Verifier) Serves(scope verification.Scope, issuer string) bool {
+	for _, i := range v.issuers[issuer] {
+		if i.scope == scope {
+			return true
+		}
+	}
+	return false
+}
+
 // Verify returns whom a token speaks for. Its errors wrap ErrRefused or
 // ErrUnavailable; the latter also wraps the context's error when the caller
 // left while it waited for another call's fetch. A call that fetches keys itself
-// finishes that for the others, in at most five seconds.
+// finishes that for the others, in at most five seconds. While known keys are
+// good, calls that they suffice for do not wait for another's fetch, and one of
+// them at a time fetches, at most once a minute while that fails.
 func (v *Verifier) Verify(ctx context.Context, token string) (User, error) {
 	issuers, unproven, err := v.claimed(token)
 	if err != nil {

@@ -22,6 +22,9 @@ const (
 	// retryPause is how long a failed fetch is not repeated. Callers in between
 	// get its error at once.
 	retryPause = 5 * time.Second
+	// knownPause is the same while known keys are good: a try may take as long as
+	// a fetch may, and one call pays for it with its patience.
+	knownPause = time.Minute
 	// unknownPause is how far two fetches for unknown key ids are apart, so that
 	// made-up ids do not become a flood at the issuer. The burst is one: the
 	// first unknown id after a quiet time is looked up at once.
@@ -31,7 +34,10 @@ const (
 var errTooSoon = errors.New("its key id is unknown, and the issuer was asked a moment ago")
 
 // keyring keeps the keys of one issuer. Many calls share one fetch, which is
-// done by the call that was first.
+// done by the call that was first. The others wait for it if they have to: known
+// keys that are good serve them meanwhile. That the first one waits, rather than
+// use them and have the fetch done behind its back, is what makes a withdrawn
+// key end with the first call after ten minutes, however quiet it was before.
 type keyring struct {
 	issuer  string
 	log     *slog.Logger
@@ -90,14 +96,27 @@ func (k *keyring) find(ctx context.Context, id, algorithm string) ([]jwt.Verific
 
 // current returns keys that are fresh, or good while fresh ones cannot be had.
 func (k *keyring) current(ctx context.Context) (*keySet, error) {
-	err := k.refresh(ctx, func(now time.Time) bool { return !k.set.within(keysFresh, now) }, nil)
+	err := k.refresh(ctx, k.outdated, nil)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// Without an error they are fresh, however long the caller waited.
+	// Without an error they will do, however long the caller waited.
 	if err == nil || k.set.within(keysGood, k.now()) {
 		return k.set, nil
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// outdated reports whether a call must have the known keys fetched anew, or wait
+// until another call has. k.mu is held.
+func (k *keyring) outdated(now time.Time) bool {
+	switch {
+	case k.set.within(keysFresh, now):
+		return false
+	case k.set.within(keysGood, now):
+		return k.flight == nil && (k.failure == nil || now.Sub(k.failedAt) >= knownPause)
+	default:
+		return true
+	}
 }
 
 // newer returns keys that were asked for at the given time or later.

@@ -28,6 +28,7 @@ const (
 
 // issuer checks the tokens of one issuer.
 type issuer struct {
+	name         string
 	scope        verification.Scope
 	audiences    []string
 	algorithms   []string
@@ -39,7 +40,7 @@ type issuer struct {
 
 func newIssuer(c Config, deps Deps) *issuer {
 	return &issuer{
-		scope: c.Scope, audiences: c.Audiences, algorithms: c.Algorithms, subjectClaim: c.SubjectClaim, now: deps.Now,
+		name: c.Issuer, scope: c.Scope, audiences: c.Audiences, algorithms: c.Algorithms, subjectClaim: c.SubjectClaim, now: deps.Now,
 		keys: newKeyring(c, deps),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(c.Algorithms), jwt.WithStrictDecoding(),
@@ -74,7 +75,7 @@ func (i *issuer) verify(ctx context.Context, text string, unproven *jwt.Token) (
 	if err != nil {
 		return User{}, err
 	}
-	return User{Scope: i.scope, Subject: subject, ExpireTime: expires}, nil
+	return User{Scope: i.scope, Issuer: i.name, Subject: subject, ExpireTime: expires}, nil
 }
 
 // checkHeader refuses what would make the token something else than a plain

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/verigate/verigate/server/access/enduser"
+	"github.com/verigate/verigate/server/verification"
 )
 
 func TestAGoodTokenOfEachAlgorithmIsAccepted(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAGoodTokenOfEachAlgorithmIsAccepted(t *testing.T) {
 				t.Error("it is not known")
 			}
 			user, err := s.Verify(t.Context(), token)
-			want := enduser.User{Scope: scope(), Subject: markedSubject, ExpireTime: s.clock.read().Add(time.Hour)}
+			want := enduser.User{Scope: scope(), Issuer: s.issuer.url, Subject: markedSubject, ExpireTime: s.clock.read().Add(time.Hour)}
 			if err != nil || user != want {
 				t.Errorf("got %+v, %v; want %+v", user, err, want)
 			}
@@ -92,7 +93,7 @@ func TestTwoIssuersHaveTheirOwnKeysAndScopes(t *testing.T) {
 	g := newGate(t, configOf(a.url), other)
 	g.accepts(t, goodDraft(a.url, g.clock.read()).sign(t, alice))
 	user, err := g.Verify(t.Context(), goodDraft(b.url, g.clock.read()).sign(t, bob))
-	if err != nil || user.Scope != other.Scope {
+	if err != nil || user.Scope != other.Scope || user.Issuer != b.url {
 		t.Errorf("got %+v, %v", user, err)
 	}
 	g.refuses(t, goodDraft(b.url, g.clock.read()).sign(t, alice), "signature")
@@ -109,13 +110,50 @@ func TestOneIssuerServesTwoEnvironmentsByTheirAudiences(t *testing.T) {
 	good := goodDraft(i.url, g.clock.read())
 	g.accepts(t, good.sign(t, signer))
 	user, err := g.Verify(t.Context(), good.claim("aud", []string{"else", "live-api"}).sign(t, signer))
-	if err != nil || user.Scope != live.Scope {
+	if err != nil || user.Scope != live.Scope || user.Issuer != i.url {
 		t.Errorf("the audience of live: %+v, %v", user, err)
 	}
 	g.refuses(t, good.claim("aud", []string{audience, "live-api"}).sign(t, signer), "two environments")
 	g.refuses(t, good.claim("aud", "else").sign(t, signer), "another audience")
 	g.refuses(t, good.noClaim("aud").sign(t, signer), "another audience")
 	g.refuses(t, good.claim("aud", 7).sign(t, signer), "")
+}
+
+func TestAnIssuerServesTheScopesThatItIsConfiguredFor(t *testing.T) {
+	t.Parallel()
+	const shared, single, unknown = "https://a.example", "https://b.example", "https://c.example"
+	test, live, acme := configOf(shared), configOf(shared), configOf(single)
+	live.Scope.Environment, live.Audiences = "live", []string{"live-api"}
+	acme.Scope.Project = "acme"
+	before := newGate(t, test, live, acme)
+	// The issuer of acme is gone, and the shared one serves live no more.
+	after := newGate(t, test)
+	nobody := newGate(t)
+	for name, c := range map[string]struct {
+		scope         verification.Scope
+		issuer        string
+		before, after bool
+	}{
+		"one of its scopes":            {test.Scope, shared, true, true},
+		"the other one of its scopes":  {live.Scope, shared, true, false},
+		"the scope of another":         {acme.Scope, shared, false, false},
+		"its only scope":               {acme.Scope, single, true, false},
+		"the scope of the shared one":  {test.Scope, single, false, false},
+		"an issuer that is nowhere":    {test.Scope, unknown, false, false},
+		"another spelling":             {test.Scope, shared + "/", false, false},
+		"no issuer":                    {test.Scope, "", false, false},
+		"no scope":                     {verification.Scope{}, shared, false, false},
+		"the project, not where it is": {verification.Scope{Project: test.Scope.Project}, shared, false, false},
+	} {
+		for when, serves := range map[string]struct {
+			by   *gate
+			want bool
+		}{"before": {before, c.before}, "after": {after, c.after}, "without issuers": {nobody, false}} {
+			if got := serves.by.Serves(c.scope, c.issuer); got != serves.want {
+				t.Errorf("%s, %s: %t, want %t", name, when, got, serves.want)
+			}
+		}
+	}
 }
 
 func TestOnlyTokensOfConfiguredIssuersAreKnown(t *testing.T) {

@@ -90,6 +90,9 @@ func newBubble(t *testing.T) *bubble {
 	}
 }
 
+// hang never answers.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
 // drip writes spaces for ever, one a second.
 func drip(w http.ResponseWriter, r *http.Request) {
 	second := time.NewTicker(time.Second)
@@ -109,7 +112,6 @@ func drip(w http.ResponseWriter, r *http.Request) {
 
 func TestAnIssuerThatNeverFinishesIsLeftAfterFiveSeconds(t *testing.T) {
 	t.Parallel()
-	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, c := range map[string]struct {
 		path string
 		lie  http.HandlerFunc
@@ -228,7 +230,7 @@ func TestKnownKeysAreNotHeldUpByASearchForAnother(t *testing.T) {
 		if _, err := b.Verify(t.Context(), b.token); err != nil {
 			t.Fatal(err)
 		}
-		b.issuer.lie("/keys", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		b.issuer.lie("/keys", hang)
 		time.AfterFunc(time.Second, func() {
 			began := time.Now()
 			if _, err := b.Verify(t.Context(), b.token); err != nil || time.Since(began) != 0 {

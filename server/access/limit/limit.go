@@ -42,6 +42,9 @@ type Rate struct {
 // Limiter keeps one bucket per key. It is safe for concurrent use, and its
 // memory is bounded.
 //
+// Whoever can make up keys can fill a Limiter and so make others share. Give
+// each of those who must not suffer from one another a Limiter of its own.
+//
 // Keys may be personal data, as subjects and addresses are, or long. What stays
 // in memory is a 64-bit hash under a random seed of this Limiter: a memory dump
 // shows no key, though with the seed beside it a guess can be tested, and

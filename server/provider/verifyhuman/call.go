@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/verigate/verigate/server/outgoing"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -116,6 +117,9 @@ func faultOf(status int) *verification.Error {
 func failureClass(caller context.Context, err error) error {
 	if ended := caller.Err(); ended != nil {
 		return fmt.Errorf("the caller gave up: %w", ended)
+	}
+	if errors.Is(err, outgoing.ErrForbiddenAddress) {
+		return outgoing.ErrForbiddenAddress
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errTimeout

@@ -701,7 +701,8 @@ type AuditEntry struct {
 	// From where: the caller's address; empty for commands and signals.
 	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	// What: `api_key.create`, `api_key.rotate`, `api_key.revoke`,
-	// `subject.erase`, `deliveries.reencrypt`, `configuration.reload`.
+	// `subject.erase`, `deliveries.reencrypt`, `gateway.start`,
+	// `configuration.reload`, `configuration.refuse`.
 	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	// On what: an id, never a name or a subject.
 	Target string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`

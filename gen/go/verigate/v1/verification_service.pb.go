@@ -56,10 +56,11 @@ type StartVerificationRequest struct {
 	// only.
 	EventsCallbackUrl string `protobuf:"bytes,8,opt,name=events_callback_url,json=eventsCallbackUrl,proto3" json:"events_callback_url,omitempty"`
 	// How long it may take until the decision, from 1 second to 30 days; a
-	// provider's review counts. Empty means the flow's lifetime, which an end
-	// user cannot exceed.
+	// provider's review counts. Empty means the flow's lifetime. For API keys
+	// only.
 	ExpiresIn *durationpb.Duration `protobuf:"bytes,9,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
-	// Title of the hosted page. Empty means the flow's.
+	// Title of the hosted page. Empty means the flow's. For API keys only, as the
+	// two messages: an end user could send the link to somebody else.
 	PageTitle string `protobuf:"bytes,10,opt,name=page_title,json=pageTitle,proto3" json:"page_title,omitempty"`
 	// Shown by the hosted page after passing. Empty means the flow's.
 	SuccessMessage string `protobuf:"bytes,11,opt,name=success_message,json=successMessage,proto3" json:"success_message,omitempty"`
@@ -198,7 +199,8 @@ type StartVerificationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new verification.
 	Verification *Verification `protobuf:"bytes,1,opt,name=verification,proto3" json:"verification,omitempty"`
-	// Open this for the person. It is good for one person, once.
+	// Open this for the person. It is good for one person, once. Empty when a
+	// repeated start finds the verification over.
 	HostedUrl string `protobuf:"bytes,2,opt,name=hosted_url,json=hostedUrl,proto3" json:"hosted_url,omitempty"`
 	// Give this to the app: it may get and watch this verification, nothing else,
 	// until shortly after the verification expires.

@@ -408,7 +408,8 @@ export type AuditEntry = Message<"verigate.v1.AuditEntry"> & {
 
   /**
    * What: `api_key.create`, `api_key.rotate`, `api_key.revoke`,
-   * `subject.erase`, `deliveries.reencrypt`, `configuration.reload`.
+   * `subject.erase`, `deliveries.reencrypt`, `gateway.start`,
+   * `configuration.reload`, `configuration.refuse`.
    *
    * @generated from field: string action = 5;
    */

@@ -93,15 +93,16 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
 
   /**
    * How long it may take until the decision, from 1 second to 30 days; a
-   * provider's review counts. Empty means the flow's lifetime, which an end
-   * user cannot exceed.
+   * provider's review counts. Empty means the flow's lifetime. For API keys
+   * only.
    *
    * @generated from field: google.protobuf.Duration expires_in = 9;
    */
   expiresIn?: Duration | undefined;
 
   /**
-   * Title of the hosted page. Empty means the flow's.
+   * Title of the hosted page. Empty means the flow's. For API keys only, as the
+   * two messages: an end user could send the link to somebody else.
    *
    * @generated from field: string page_title = 10;
    */
@@ -151,7 +152,8 @@ export type StartVerificationResponse = Message<"verigate.v1.StartVerificationRe
   verification?: Verification | undefined;
 
   /**
-   * Open this for the person. It is good for one person, once.
+   * Open this for the person. It is good for one person, once. Empty when a
+   * repeated start finds the verification over.
    *
    * @generated from field: string hosted_url = 2;
    */

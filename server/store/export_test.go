@@ -1,0 +1,13 @@
+package store
+
+import "context"
+
+// PoolSize returns how many connections the pool may have.
+func (s *Store) PoolSize() int32 { return s.pool.Config().MaxConns }
+
+// Prepared counts the prepared statements of the pool's next connection whose
+// text begins with the name of a query.
+func (s *Store) Prepared(ctx context.Context, query string) (n int64, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT count(*) FROM pg_prepared_statements WHERE starts_with(statement, $1)", "-- name: "+query+" ").Scan(&n)
+	return n, err
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/secret"
+)
+
+const (
+	// connectTimeout bounds one connection attempt.
+	connectTimeout = 5 * time.Second
+	// poolSize is how many connections a node opens at most. Postgres allows 100
+	// by default (its manual, max_connections), which is six nodes.
+	poolSize = 16
+	// poolSizeSetting is pgx's name for the size of the pool in a DSN.
+	poolSizeSetting = "pool_max_conns"
+)
+
+// sessionLimits keep one stuck statement from holding rows or vacuum for ever.
+func sessionLimits() map[string]string {
+	return map[string]string{
+		"application_name":                    "verigate",
+		"timezone":                            "UTC",
+		"statement_timeout":                   "5000",
+		"lock_timeout":                        "3000",
+		"idle_in_transaction_session_timeout": "10000",
+	}
+}
+
+// errBadDSN is all that is said: pgx's own text may repeat parts of the DSN.
+var errBadDSN = errors.New("database_url: not a valid Postgres URL; write postgres://user:password@host:5432/name")
+
+// poolConfig reads a DSN; what it does not say is ours to choose.
+func poolConfig(dsn secret.Value) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return nil, errBadDSN
+	}
+	// The pool's own reading takes its settings out of the parameters.
+	said, err := pgx.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return nil, errBadDSN
+	}
+	if _, set := said.RuntimeParams[poolSizeSetting]; !set {
+		config.MaxConns = poolSize
+	}
+	for key, value := range sessionLimits() {
+		if _, set := config.ConnConfig.RuntimeParams[key]; !set {
+			config.ConnConfig.RuntimeParams[key] = value
+		}
+	}
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	return config, nil
+}
+
+// listTurns is how many lists may run at once on a pool of that size. A list
+// whose filter meets little reads all that its tenant has: however many are
+// asked for, webhooks, single reads and readiness find the other half free. A
+// pool of one connection has no half to spare.
+func listTurns(connections int32) int32 { return max(1, connections/2) }
+
+// takeListTurn waits until another list may run, or for the end of ctx, whose
+// error it returns then. Whoever got a turn calls done once.
+func (s *Store) takeListTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.lists <- struct{}{}:
+		return func() { <-s.lists }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// valued is the pool for statements whose best plan depends on their values. A
+// prepared statement is soon planned without them, and a list then walks the
+// primary key through all tenants, as if every project and flow were alike.
+func (s *Store) valued() sqlc.DBTX { return planned{s.pool} }
+
+type planned struct{ *pgxpool.Pool }
+
+// Query has the statement planned for its arguments, each time: it is sent
+// without a name, and only its description is kept.
+func (p planned) Query(ctx context.Context, statement string, args ...any) (pgx.Rows, error) {
+	return p.Pool.Query(ctx, statement, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
