@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestListsLeaveConnectionsForTheRest(t *testing.T) {
 				t.Fatal(err)
 			}
 			settings := map[string]string{
-				"pool_max_conns": strconv.Itoa(size), "application_name": "crowd " + name, "lock_timeout": "0", "statement_timeout": "0",
+				"pool_max_conns": strconv.Itoa(size), "application_name": "crowd-" + strings.ReplaceAll(name, " ", "-"), "lock_timeout": "0", "statement_timeout": "0",
 			}
 			own := dsn
 			for key, value := range settings {
@@ -91,35 +92,42 @@ func TestListsLeaveConnectionsForTheRest(t *testing.T) {
 				}
 				return n
 			}
-			var lists sync.WaitGroup
+			ended := make(chan error, crowd)
 			for range crowd {
-				lists.Go(func() {
-					if err := list(t.Context(), s); err != nil {
-						t.Error(err)
-					}
-				})
+				go func() { ended <- list(t.Context(), s) }()
 			}
-			for waiting() < size/2 { //nolint:revive // the database says when
+			for n := waiting(); n < size/2; n = waiting() {
+				select {
+				case err := <-ended:
+					t.Fatalf("a list did not wait for the lock: %v", errors.Join(err, errors.Unwrap(err)))
+				default:
+				}
 			}
 			// The other half of the connections is there for whoever does not
 			// list, all of it at once.
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			var met, others sync.WaitGroup
-			met.Add(size / 2)
+			inside, leave, others := make(chan struct{}), make(chan struct{}), sync.WaitGroup{}
 			for range size / 2 {
 				others.Go(func() {
-					err := s.InTx(ctx, func(tx verification.Tx) error {
-						met.Done()
-						met.Wait()
-						_, err := tx.Lock(ctx, rival, quick.ID)
-						return err
+					err := s.InTx(ctx, func(verification.Tx) error {
+						inside <- struct{}{}
+						<-leave
+						return nil
 					})
 					if err != nil {
-						t.Error(err)
+						t.Errorf("a transaction beside %d lists: %v", crowd, err)
 					}
 				})
 			}
+			for range size / 2 {
+				select {
+				case <-inside:
+				case <-ctx.Done():
+					t.Error("no connection is left for transactions")
+				}
+			}
+			close(leave)
 			others.Wait()
 			if _, err := s.Get(ctx, rival, quick.ID); err != nil {
 				t.Errorf("a read beside %d lists: %v", crowd, err)
@@ -135,7 +143,11 @@ func TestListsLeaveConnectionsForTheRest(t *testing.T) {
 			if _, err := holder.Exec(t.Context(), `SELECT pg_advisory_unlock(1)`); err != nil {
 				t.Fatal(err)
 			}
-			lists.Wait()
+			for range crowd {
+				if err := <-ended; err != nil {
+					t.Errorf("a list that had its turn later: %v", err)
+				}
+			}
 		})
 	}
 }

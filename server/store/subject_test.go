@@ -141,11 +141,11 @@ func TestErasingEmptiesWhatIsItsOwn(t *testing.T) {
 		return func(d *verification.Delivery) { d.Effect, d.VerificationID = verification.Applied, id }
 	}
 	own := map[string]*verification.Delivery{
-		"settled on it":               keep(t, s, settled(v.ID)),
-		"parked, with its key":        keep(t, s, parked(func(d *verification.Delivery) { d.Event.Keys = []string{"token:x", "token:mine"} })),
-		"parked, with its ref":        keep(t, s, parked(func(d *verification.Delivery) { d.Event.Refs = []string{"token:mine"} })),
-		"parked, with its id":         keep(t, s, parked(func(d *verification.Delivery) { d.Event.VerificationID = v.ID.String() })),
-		"parked, its id in capitals":  keep(t, s, parked(func(d *verification.Delivery) { d.Event.VerificationID = strings.ToUpper(v.ID.String()) })),
+		"settled on it":              keep(t, s, settled(v.ID)),
+		"parked, with its key":       keep(t, s, parked(func(d *verification.Delivery) { d.Event.Keys = []string{"token:x", "token:mine"} })),
+		"parked, with its ref":       keep(t, s, parked(func(d *verification.Delivery) { d.Event.Refs = []string{"token:mine"} })),
+		"parked, with its id":        keep(t, s, parked(func(d *verification.Delivery) { d.Event.VerificationID = v.ID.String() })),
+		"parked, its id in capitals": keep(t, s, parked(func(d *verification.Delivery) { d.Event.VerificationID = strings.ToUpper(v.ID.String()) })),
 	}
 	keep(t, s, func(d *verification.Delivery) { settled(v.ID)(d); d.ReceiveTime = d.ReceiveTime.Add(-time.Hour) })
 	purge(t, s, v.CreateTime.Add(-time.Minute), 10) // of this one there is nothing left to empty

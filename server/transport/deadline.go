@@ -17,11 +17,15 @@ const (
 // takes larger bodies sets its own deadlines through http.ResponseController,
 // and lifts these.
 func WithDeadlines(next http.Handler) http.Handler {
+	return withDeadlines(next, requestTime, answerTime)
+}
+
+func withDeadlines(next http.Handler, arrive, leave time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control, now := http.NewResponseController(w), time.Now()
 		// Both fail only on writers that no server of ours has.
-		_ = control.SetReadDeadline(now.Add(requestTime))
-		_ = control.SetWriteDeadline(now.Add(answerTime))
+		_ = control.SetReadDeadline(now.Add(arrive))
+		_ = control.SetWriteDeadline(now.Add(leave))
 		next.ServeHTTP(w, r)
 	})
 }

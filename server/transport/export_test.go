@@ -1,0 +1,4 @@
+package transport
+
+// WithShortDeadlines is WithDeadlines with other times.
+var WithShortDeadlines = withDeadlines
