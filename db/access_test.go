@@ -123,18 +123,25 @@ func sameLines(a, b string) bool {
 func TestTheDatabaseRefusesAHalfEmptiedDelivery(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	run(t, dsn, `INSERT INTO delivery (id, project, environment, connection, receive_time, headers, body, key_id, dedupe_key, effect)
-		VALUES (gen_random_uuid(), 'shop', 'test', 'human', now(), '', '', 'k1', 'd', 'ping')`)
+	run(t, dsn, `INSERT INTO delivery (id, project, environment, connection, receive_time, headers, body, key_id, dedupe_key, keys, refs, named_id, effect)
+		VALUES (gen_random_uuid(), 'shop', 'test', 'human', now(), '', '', 'k1', 'd', '{a}', '{b}', 'c', 'stale')`)
 	conn := connect(t, dsn)
+	const empty = "headers = NULL, body = NULL, key_id = '', purge_time = now()"
 	for _, change := range []string{
 		"body = NULL", "headers = NULL", "body = NULL, headers = NULL", "purge_time = now()",
 		"body = NULL, purge_time = now()", "headers = NULL, purge_time = now()", "headers = NULL, body = NULL, purge_time = now()",
+		empty + ", refs = '{}', named_id = ''", empty + ", keys = '{}', named_id = ''", empty + ", keys = '{}', refs = '{}'",
 	} {
 		if _, err := conn.Exec(t.Context(), "UPDATE delivery SET "+change); err == nil || !strings.Contains(err.Error(), "purged_exactly_when_empty") {
 			t.Errorf("%s: %v, want a refusal", change, err)
 		}
 	}
-	if _, err := conn.Exec(t.Context(), "UPDATE delivery SET headers = NULL, body = NULL, key_id = '', purge_time = now()"); err != nil {
-		t.Errorf("emptying it whole: %v", err)
+	for what, change := range map[string]string{
+		"emptying it whole":                    empty + ", keys = '{}', refs = '{}', named_id = ''",
+		"emptying one that waits but its refs": empty + ", keys = '{}', refs = '{b}', named_id = '', effect = 'unmatched'",
+	} {
+		if _, err := conn.Exec(t.Context(), "UPDATE delivery SET "+change); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

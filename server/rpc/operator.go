@@ -118,6 +118,8 @@ func (o *Operator) ListAuditEntries(ctx context.Context, r *verigatev1.ListAudit
 		return nil, toConnect(err)
 	}
 	size := pageSize(r.GetPageSize())
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	// One more than asked tells whether there is a next page.
 	entries, err := o.Audit.AuditEntries(ctx, verification.AuditQuery{
 		Scope: principal(ctx).Scope, Action: r.GetAction(), Target: r.GetTarget(), Before: before, Limit: size + 1,

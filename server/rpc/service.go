@@ -24,7 +24,11 @@ import (
 	"github.com/verigate/verigate/server/watch"
 )
 
-const defaultPageSize = 50
+const (
+	defaultPageSize = 50
+	// listTimeout bounds the wait for a list: only so many run at a time.
+	listTimeout = 15 * time.Second
+)
 
 // Service implements VerificationService.
 type Service struct {
@@ -204,6 +208,8 @@ func (s *Service) ListVerifications(ctx context.Context, r *verigatev1.ListVerif
 	if r.GetCreateTimeUntil() != nil {
 		q.Until = r.GetCreateTimeUntil().AsTime()
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	list, err := s.Verifications.List(ctx, q)
 	if err != nil {
 		return nil, toConnect(err)

@@ -137,19 +137,13 @@ func TestHeadersAndBodyLieSealed(t *testing.T) {
 	})
 	t.Run("what is moved to another tenant does not open there", func(t *testing.T) {
 		t.Parallel()
-		for column, word := range map[string]string{"project": "other", "environment": "live"} {
+		for _, scope := range []verification.Scope{live, {Project: "other", Environment: verification.Test}} {
 			moved := keep(t, s, nil)
-			exec(t, dsn, `UPDATE delivery SET `+column+` = $2 WHERE id = $1`, moved.ID, word)
-			scope := shop
-			if column == "project" {
-				scope.Project = word
-			} else {
-				scope.Environment = verification.Live
-			}
+			exec(t, dsn, `UPDATE delivery SET project = $2, environment = $3 WHERE id = $1`, moved.ID, scope.Project, scope.Environment)
 			_, err := s.Delivery(t.Context(), scope, moved.ID)
 			wantKind(t, err, verification.KindInternal)
 			if !errors.Is(err, seal.ErrDamaged) {
-				t.Errorf("%s: the error is %v, want ErrDamaged", column, errors.Unwrap(err))
+				t.Errorf("%v: the error is %v, want ErrDamaged", scope, errors.Unwrap(err))
 			}
 		}
 	})

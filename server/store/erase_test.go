@@ -84,14 +84,14 @@ func TestErasingLeavesWhatNamesAnotherAlone(t *testing.T) {
 		"another's id, and both have keys": parked(other.ID.String(), []string{"token:mine", "token:other"}, nil),
 	}
 	own := map[string]*verification.Delivery{
-		"its key and one that nobody knows":   parked("", []string{"token:mine", "token:x"}, nil),
-		"its key and its id":                  parked(v.ID.String(), []string{"token:mine"}, nil),
-		"its key and an id that nobody has":   parked(uuid.NewString(), []string{"token:mine"}, nil),
-		"its key and a name that is no id":    parked("order 7", []string{"token:mine"}, nil),
-		"its key and an erased person's":      parked("", []string{"token:mine", "token:gone"}, nil),
-		"its key and the id of one erased":    parked(gone.ID.String(), []string{"token:mine"}, nil),
-		"its id and the ref of one erased":    parked(v.ID.String(), nil, []string{"token:gone"}),
-		"its key, its ref, its id in letters": parked(strings.ToUpper(v.ID.String()), []string{"token:mine"}, []string{"token:mine"}),
+		"its key and one that nobody knows": parked("", []string{"token:mine", "token:x"}, nil),
+		"its key and its id":                parked(v.ID.String(), []string{"token:mine"}, nil),
+		"its key and an id that nobody has": parked(uuid.NewString(), []string{"token:mine"}, nil),
+		"its key and a name that is no id":  parked("order 7", []string{"token:mine"}, nil),
+		"its key and an erased person's":    parked("", []string{"token:mine", "token:gone"}, nil),
+		"its key and the id of one erased":  parked(gone.ID.String(), []string{"token:mine"}, nil),
+		"its id and the ref of one erased":  parked(v.ID.String(), nil, []string{"token:gone"}),
+		"its key, ref, and id in capitals":  parked(strings.ToUpper(v.ID.String()), []string{"token:mine"}, []string{"token:mine"}),
 	}
 	if n := erase(t, s, v.ID); n != int64(len(own)) {
 		t.Errorf("%d deliveries were emptied, want %d", n, len(own))

@@ -52,10 +52,11 @@ type Tx interface {
 	// transaction is over, so that a limit is never exceeded.
 	CountOpen(ctx context.Context, scope Scope, flow, subject string, limit int) (int, error)
 	// Erase writes the blanks of an erased, locked verification and blanks what
-	// hangs on it: deliveries that were settled on it, parked ones that name it,
-	// which are stale now, its refs and claims, of which enough is kept to
-	// recognise them, and the rest. It returns how many deliveries that were. It
-	// may be called again when more is known of the verification.
+	// hangs on it: deliveries that were settled on it, parked ones that name it
+	// and no living other, which are stale now, its refs and claims, of which
+	// enough is kept to recognise them, and the rest. It returns how many
+	// deliveries that were. It may be called again when more is known of the
+	// verification.
 	Erase(ctx context.Context, v *Verification) (deliveries int64, err error)
 	// AddAudit records who did what.
 	AddAudit(ctx context.Context, e *AuditEntry) error
@@ -89,7 +90,8 @@ type Tx interface {
 	// InsertDelivery stores a delivery with what it did.
 	InsertDelivery(ctx context.Context, d *Delivery, now time.Time) error
 	// LockParked returns a parked delivery of the scope, without its headers and
-	// body; ErrNotFound if it is not parked any more or somebody else is at it.
+	// body; ErrNotFound if it is not parked any more, was purged, or somebody else
+	// is at it.
 	LockParked(ctx context.Context, scope Scope, id uuid.UUID) (*Delivery, error)
 	// ParkedFor returns ids of parked deliveries of v's scope that could be about
 	// v: by its refs, or by product within the window around its return.
