@@ -56,10 +56,10 @@ func (s *Server) ReloadFrom(ctx context.Context, load func() (*config.Config, er
 		level = slog.LevelWarn
 	}
 	s.log.Log(ctx, level, "the configuration was reloaded", "needs_a_restart", restart)
-	s.warnOfMissingKeys(ctx)
 	s.audit(ctx, verification.AuditReload, map[string]string{
 		"configuration": cfg.Fingerprint, "needs_a_restart": strings.Join(restart, " "),
 	})
+	s.warnOfMissingKeys(ctx)
 	return nil
 }
 

@@ -61,6 +61,9 @@ func (s *Server) every(ctx context.Context, interval time.Duration, what string,
 // force: a key was removed before everything was sealed anew.
 func (s *Server) warnOfMissingKeys(ctx context.Context) {
 	inUse, err := s.store.KeysInUse(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		s.log.WarnContext(ctx, "could not look which encryption keys are in use", "error", err)
 		return

@@ -9,9 +9,15 @@ import (
 )
 
 // AddAudit records what has no other transaction to be recorded in, such as a
-// reload of the configuration. KindUnavailable or KindInternal.
+// reload of the configuration. An entry that is there already, because the
+// answer to the first time was lost, is no error. KindUnavailable or
+// KindInternal.
 func (s *Store) AddAudit(ctx context.Context, e *verification.AuditEntry) error {
-	return s.inTx(ctx, func(t *tx) error { return t.AddAudit(ctx, e) })
+	err := s.inTx(ctx, func(t *tx) error { return t.AddAudit(ctx, e) })
+	if isUnique(err, "audit_entry_pkey") {
+		return nil
+	}
+	return err
 }
 
 func (t *tx) AddAudit(ctx context.Context, e *verification.AuditEntry) error {

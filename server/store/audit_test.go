@@ -114,3 +114,22 @@ func TestAuditPages(t *testing.T) {
 		}
 	}
 }
+
+// The process writes an entry again when the answer to the first time was lost.
+func TestAnEntryThatIsWrittenAgainIsThereOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.New(t))
+	entry, err := verification.NewAuditEntry(shop, verification.Operator{Actor: "signal"}, verification.AuditReload, "", nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.AddAudit(t.Context(), entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := s.AuditEntries(t.Context(), verification.AuditQuery{Scope: shop, Limit: 10})
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d entries, %v; want one", len(entries), err)
+	}
+}
