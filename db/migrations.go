@@ -125,6 +125,7 @@ func Fingerprint() (string, error) {
 		_, _ = fmt.Fprintf(hash, "%s %d\n", name, len(text))
 		_, _ = hash.Write(text)
 	}
+	_, _ = fmt.Fprintf(hash, "%s %d\n", queueName, queueVersion)
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
@@ -145,7 +146,7 @@ func withProvider(dsn string, do func(*sql.DB, *goose.Provider) error) (err erro
 		return fmt.Errorf("opening the embedded migrations: %w", err)
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, conn, migrations,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(queueMigrations(dsn)))
 	if err != nil {
 		return fmt.Errorf("reading the embedded migrations: %w", err)
 	}
@@ -163,7 +164,7 @@ func pending(ctx context.Context, conn *sql.DB, provider *goose.Provider) ([]str
 	var names []string
 	for _, source := range provider.ListSources() {
 		if !applied[source.Version] {
-			names = append(names, path.Base(source.Path))
+			names = append(names, fileName(source))
 		}
 		delete(applied, source.Version)
 	}
@@ -173,6 +174,14 @@ func pending(ctx context.Context, conn *sql.DB, provider *goose.Provider) ([]str
 		return nil, fmt.Errorf("migration %d: %w", version, ErrNewer)
 	}
 	return names, nil
+}
+
+// fileName is what a migration is called to people.
+func fileName(source *goose.Source) string {
+	if source.Version == queueMigration {
+		return queueName
+	}
+	return path.Base(source.Path)
 }
 
 func appliedVersions(ctx context.Context, conn *sql.DB) (map[int64]bool, error) {

@@ -62,9 +62,11 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 			Connections: s.catalog, Applier: s.domain, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
 		}
 		// A span would write down the value of a panic that passes it.
-		mux.Handle("/webhooks/{connection}", otelhttp.NewHandler(
+		traced := otelhttp.NewHandler(
 			transport.WithRecovery(ingress, s.log), "webhook",
-			otelhttp.WithTracerProvider(s.options.Tracer), otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true })))
+			otelhttp.WithTracerProvider(s.options.Tracer), otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }))
+		mux.Handle(webhook.Path+"{connection}", traced)
+		mux.Handle(webhook.Path+"{connection}"+webhook.EventsSuffix, traced)
 	}
 	if roles[operatorRole] {
 		mux.Handle("GET /metrics", s.metrics.Handler())

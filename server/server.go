@@ -33,6 +33,7 @@ import (
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
+	"github.com/verigate/verigate/server/webhook"
 )
 
 // stopPatience is what remains for requests after the streams have ended.
@@ -94,6 +95,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.domain = verification.NewService(verification.Deps{
 		Store: s.store, Catalog: s.catalog, Waker: s.hub, Meter: s.metrics, Log: o.Log,
 		Now: time.Now, Random: rand.Reader, ReturnURL: o.Config.PublicURL + returnleg.Path,
+		WebhookURL: o.Config.PublicURL + webhook.Path, EventsSuffix: webhook.EventsSuffix,
 	})
 	if err := s.openPorts(); err != nil {
 		s.store.Close()

@@ -152,6 +152,8 @@ func (deaf) Applied(verification.EventKind, verification.Source, verification.Ef
 
 func (deaf) Parked(string) {}
 
+func (deaf) Mismatched(string) {}
+
 // commandActor is who runs this command, for the audit log.
 func commandActor() string {
 	name, host := "unknown", "unknown"

@@ -6,10 +6,10 @@ ON CONFLICT (connection, dedupe_key) DO NOTHING;
 -- name: DeliveryInsert :exec
 INSERT INTO delivery (
     id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
-    event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
 ) VALUES (
     @id, @project, @environment, @connection, @receive_time, @headers, @body, @key_id, @purge_time, @dedupe_key, @provider_event,
-    @event, @product, @keys, @refs, @named_id, @reason_codes, @provider_time, @effect, @verification_id, @apply_time
+    @provider_status, @event, @product, @keys, @refs, @named_id, @reason_codes, @provider_time, @effect, @verification_id, @apply_time
 );
 
 -- name: DeliveryGet :one
@@ -19,7 +19,7 @@ SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @
 -- Without headers and body: what waits is applied by what was read in it. Once
 -- it is purged, nothing tells any more whom it named: it can be applied no more.
 SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
-    event, product, keys, refs, named_id, reason_codes, provider_time
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time
 FROM delivery
 WHERE id = @id AND project = @project AND environment = @environment AND effect = 'unmatched' AND purge_time IS NULL
 FOR UPDATE SKIP LOCKED;

@@ -11,6 +11,15 @@ ON CONFLICT (connection, ref) DO NOTHING;
 -- name: ProviderRefListOfVerification :many
 SELECT * FROM provider_ref WHERE verification_id = @verification_id ORDER BY connection, ref;
 
+-- name: ProviderRefHasOther :one
+-- Whether a verification has a ref of one of the kinds that is not one of the
+-- keys.
+SELECT EXISTS (
+    SELECT 1 FROM provider_ref
+    WHERE verification_id = @verification_id AND connection = @connection
+      AND split_part(ref, ':', 1) = ANY (@kinds::text[]) AND NOT ref = ANY (@keys::text[])
+) AS other;
+
 -- name: ProviderRefErase :exec
 -- Puts erased forms in the place of refs; the two lists go together. An erased
 -- form that is there already stays.

@@ -42,7 +42,8 @@ UPDATE verification SET
     hosted_url = @hosted_url, lane = @lane,
     update_time = @update_time, expire_time = @expire_time, grace_until = @grace_until,
     page_until = @page_until,
-    return_time = @return_time, bind_time = @bind_time, final_time = @final_time
+    return_time = @return_time, bind_time = @bind_time, final_time = @final_time,
+    fetch_time = @fetch_time, fetches = @fetches
 WHERE id = @id AND project = @project AND environment = @environment AND version = @old_version;
 
 -- name: VerificationErase :execrows

@@ -148,7 +148,7 @@ func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryF
 }
 
 const deliveryGet = `-- name: DeliveryGet :one
-SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time, key_id, purge_time FROM delivery WHERE id = $1 AND project = $2 AND environment = $3
+SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time, key_id, purge_time, provider_status FROM delivery WHERE id = $1 AND project = $2 AND environment = $3
 `
 
 type DeliveryGetParams struct {
@@ -182,6 +182,7 @@ func (q *Queries) DeliveryGet(ctx context.Context, db DBTX, arg DeliveryGetParam
 		&i.ApplyTime,
 		&i.KeyID,
 		&i.PurgeTime,
+		&i.ProviderStatus,
 	)
 	return i, err
 }
@@ -229,10 +230,10 @@ func (q *Queries) DeliveryHasParkedTwin(ctx context.Context, db DBTX, arg Delive
 const deliveryInsert = `-- name: DeliveryInsert :exec
 INSERT INTO delivery (
     id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
-    event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
 ) VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22
 )
 `
 
@@ -248,6 +249,7 @@ type DeliveryInsertParams struct {
 	PurgeTime      *time.Time
 	DedupeKey      string
 	ProviderEvent  string
+	ProviderStatus string
 	Event          string
 	Product        string
 	Keys           []string
@@ -273,6 +275,7 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 		arg.PurgeTime,
 		arg.DedupeKey,
 		arg.ProviderEvent,
+		arg.ProviderStatus,
 		arg.Event,
 		arg.Product,
 		arg.Keys,
@@ -289,7 +292,7 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 
 const deliveryLockIfParked = `-- name: DeliveryLockIfParked :one
 SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
-    event, product, keys, refs, named_id, reason_codes, provider_time
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time
 FROM delivery
 WHERE id = $1 AND project = $2 AND environment = $3 AND effect = 'unmatched' AND purge_time IS NULL
 FOR UPDATE SKIP LOCKED
@@ -302,20 +305,21 @@ type DeliveryLockIfParkedParams struct {
 }
 
 type DeliveryLockIfParkedRow struct {
-	ID            uuid.UUID
-	Project       string
-	Environment   string
-	Connection    string
-	ReceiveTime   time.Time
-	DedupeKey     string
-	ProviderEvent string
-	Event         string
-	Product       string
-	Keys          []string
-	Refs          []string
-	NamedID       string
-	ReasonCodes   []string
-	ProviderTime  *time.Time
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
 }
 
 // Without headers and body: what waits is applied by what was read in it. Once
@@ -331,6 +335,7 @@ func (q *Queries) DeliveryLockIfParked(ctx context.Context, db DBTX, arg Deliver
 		&i.ReceiveTime,
 		&i.DedupeKey,
 		&i.ProviderEvent,
+		&i.ProviderStatus,
 		&i.Event,
 		&i.Product,
 		&i.Keys,

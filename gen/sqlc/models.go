@@ -38,6 +38,34 @@ type AuditEntry struct {
 	RequestID   string
 }
 
+type Callback struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	VerificationID uuid.UUID
+	Version        int64
+	Channel        string
+	Url            string
+	State          string
+	Reason         string
+	Attempts       int32
+	CreateTime     time.Time
+	FirstTime      *time.Time
+	NextTime       *time.Time
+	FinishTime     *time.Time
+}
+
+type CallbackAttempt struct {
+	CallbackID  uuid.UUID
+	Number      int32
+	Project     string
+	Environment string
+	StartTime   time.Time
+	DurationMs  int64
+	StatusCode  int32
+	Reason      string
+}
+
 type Delivery struct {
 	ID             uuid.UUID
 	Project        string
@@ -60,6 +88,23 @@ type Delivery struct {
 	ApplyTime      *time.Time
 	KeyID          string
 	PurgeTime      *time.Time
+	ProviderStatus string
+}
+
+type EventHead struct {
+	OnlyRow  bool
+	Position int64
+	Snapshot string
+	Queued   int64
+}
+
+type EventPosition struct {
+	VerificationID uuid.UUID
+	Version        int64
+	Project        string
+	Environment    string
+	Position       int64
+	CreateTime     time.Time
 }
 
 type Idempotency struct {
@@ -141,4 +186,6 @@ type Verification struct {
 	BindTime           *time.Time
 	FinalTime          *time.Time
 	EraseTime          *time.Time
+	FetchTime          *time.Time
+	Fetches            int32
 }

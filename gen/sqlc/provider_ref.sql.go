@@ -79,6 +79,35 @@ func (q *Queries) ProviderRefFind(ctx context.Context, db DBTX, arg ProviderRefF
 	return items, nil
 }
 
+const providerRefHasOther = `-- name: ProviderRefHasOther :one
+SELECT EXISTS (
+    SELECT 1 FROM provider_ref
+    WHERE verification_id = $1 AND connection = $2
+      AND split_part(ref, ':', 1) = ANY ($3::text[]) AND NOT ref = ANY ($4::text[])
+) AS other
+`
+
+type ProviderRefHasOtherParams struct {
+	VerificationID uuid.UUID
+	Connection     string
+	Kinds          []string
+	Keys           []string
+}
+
+// Whether a verification has a ref of one of the kinds that is not one of the
+// keys.
+func (q *Queries) ProviderRefHasOther(ctx context.Context, db DBTX, arg ProviderRefHasOtherParams) (bool, error) {
+	row := db.QueryRow(ctx, providerRefHasOther,
+		arg.VerificationID,
+		arg.Connection,
+		arg.Kinds,
+		arg.Keys,
+	)
+	var other bool
+	err := row.Scan(&other)
+	return other, err
+}
+
 const providerRefInsert = `-- name: ProviderRefInsert :execrows
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
 SELECT $1::text, $2::text, $3::uuid, $4::text, $5::timestamptz

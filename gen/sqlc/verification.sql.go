@@ -234,7 +234,7 @@ func (q *Queries) VerificationFreeLanes(ctx context.Context, db DBTX, now time.T
 }
 
 const verificationGet = `-- name: VerificationGet :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE id = $1 AND project = $2 AND environment = $3
 `
 
@@ -277,12 +277,14 @@ func (q *Queries) VerificationGet(ctx context.Context, db DBTX, arg Verification
 		&i.BindTime,
 		&i.FinalTime,
 		&i.EraseTime,
+		&i.FetchTime,
+		&i.Fetches,
 	)
 	return i, err
 }
 
 const verificationGetByReference = `-- name: VerificationGetByReference :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE project = $1 AND environment = $2 AND reference = $3 AND reference <> ''
   AND ($4::text = '' OR subject = $4::text)
 ORDER BY id DESC
@@ -334,6 +336,8 @@ func (q *Queries) VerificationGetByReference(ctx context.Context, db DBTX, arg V
 		&i.BindTime,
 		&i.FinalTime,
 		&i.EraseTime,
+		&i.FetchTime,
+		&i.Fetches,
 	)
 	return i, err
 }
@@ -406,7 +410,7 @@ func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg Verificat
 }
 
 const verificationList = `-- name: VerificationList :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE project = $1 AND environment = $2
   AND id >= $3 AND id < $4
   AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
@@ -477,6 +481,8 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 			&i.BindTime,
 			&i.FinalTime,
 			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
 		); err != nil {
 			return nil, err
 		}
@@ -489,7 +495,7 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 }
 
 const verificationListByFlow = `-- name: VerificationListByFlow :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE project = $1 AND environment = $2 AND flow = $3
   AND id >= $4 AND id < $5
   AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
@@ -560,6 +566,8 @@ func (q *Queries) VerificationListByFlow(ctx context.Context, db DBTX, arg Verif
 			&i.BindTime,
 			&i.FinalTime,
 			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
 		); err != nil {
 			return nil, err
 		}
@@ -572,7 +580,7 @@ func (q *Queries) VerificationListByFlow(ctx context.Context, db DBTX, arg Verif
 }
 
 const verificationListBySubject = `-- name: VerificationListBySubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE project = $1 AND environment = $2 AND subject = $3
   AND id >= $4 AND id < $5
   AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
@@ -646,6 +654,8 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 			&i.BindTime,
 			&i.FinalTime,
 			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
 		); err != nil {
 			return nil, err
 		}
@@ -658,7 +668,7 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 }
 
 const verificationLock = `-- name: VerificationLock :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE id = $1 AND project = $2 AND environment = $3
 FOR UPDATE
 `
@@ -702,12 +712,14 @@ func (q *Queries) VerificationLock(ctx context.Context, db DBTX, arg Verificatio
 		&i.BindTime,
 		&i.FinalTime,
 		&i.EraseTime,
+		&i.FetchTime,
+		&i.Fetches,
 	)
 	return i, err
 }
 
 const verificationLockByNonce = `-- name: VerificationLockByNonce :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification WHERE nonce_hash = $1 FOR UPDATE
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification WHERE nonce_hash = $1 FOR UPDATE
 `
 
 func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHash []byte) (Verification, error) {
@@ -743,12 +755,14 @@ func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHas
 		&i.BindTime,
 		&i.FinalTime,
 		&i.EraseTime,
+		&i.FetchTime,
+		&i.Fetches,
 	)
 	return i, err
 }
 
 const verificationLockSubject = `-- name: VerificationLockSubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time FROM verification
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
 WHERE project = $1 AND environment = $2 AND subject = $3
 ORDER BY id
 LIMIT $4
@@ -806,6 +820,8 @@ func (q *Queries) VerificationLockSubject(ctx context.Context, db DBTX, arg Veri
 			&i.BindTime,
 			&i.FinalTime,
 			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
 		); err != nil {
 			return nil, err
 		}
@@ -899,8 +915,9 @@ UPDATE verification SET
     hosted_url = $5, lane = $6,
     update_time = $7, expire_time = $8, grace_until = $9,
     page_until = $10,
-    return_time = $11, bind_time = $12, final_time = $13
-WHERE id = $14 AND project = $15 AND environment = $16 AND version = $17
+    return_time = $11, bind_time = $12, final_time = $13,
+    fetch_time = $14, fetches = $15
+WHERE id = $16 AND project = $17 AND environment = $18 AND version = $19
 `
 
 type VerificationUpdateIfVersionParams struct {
@@ -917,6 +934,8 @@ type VerificationUpdateIfVersionParams struct {
 	ReturnTime  *time.Time
 	BindTime    *time.Time
 	FinalTime   *time.Time
+	FetchTime   *time.Time
+	Fetches     int32
 	ID          uuid.UUID
 	Project     string
 	Environment string
@@ -939,6 +958,8 @@ func (q *Queries) VerificationUpdateIfVersion(ctx context.Context, db DBTX, arg 
 		arg.ReturnTime,
 		arg.BindTime,
 		arg.FinalTime,
+		arg.FetchTime,
+		arg.Fetches,
 		arg.ID,
 		arg.Project,
 		arg.Environment,

@@ -46,6 +46,15 @@ type Fetcher interface {
 	Fetch(ctx context.Context, product, ref string) (verification.Event, error)
 }
 
+// FlowChecker is the capability of an adapter's settings to judge a flow: its
+// product and its `options`. Flows of adapters without it may have no options.
+type FlowChecker interface {
+	// CheckFlow returns everything that is wrong. options is a JSON object; empty
+	// if the flow has none. Problem.Field is the flow's yaml key, such as
+	// `product` or `options.theme`.
+	CheckFlow(product string, options []byte) []Problem
+}
+
 // Webhook is one request to a connection's webhook URL, as it arrived.
 type Webhook struct {
 	Header http.Header
@@ -80,6 +89,9 @@ type Notice struct {
 	// UnknownFields are names, never values, of payload fields that the adapter
 	// does not know: the first live webhook shows what exists.
 	UnknownFields []string
+	// ProviderStatus is what the provider said of the verification, in its own
+	// words, for an operator: printable and short; empty if it said nothing.
+	ProviderStatus string
 	// UnknownStatus is set when the provider said a status that the adapter
 	// does not know; the Event is then a ReviewStarted.
 	UnknownStatus string

@@ -77,3 +77,20 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 	}
 	return timestamppb.New(t)
 }
+
+func toUserData(u *verigatev1.UserData) *verification.UserData {
+	if u == nil {
+		return nil
+	}
+	data := &verification.UserData{
+		FirstName: u.GetFirstName(), MiddleName: u.GetMiddleName(), LastName: u.GetLastName(),
+		DateOfBirth: u.GetDateOfBirth(), PhoneNumber: u.GetPhoneNumber(), EmailAddress: u.GetEmailAddress(), IPAddress: u.GetIpAddress(),
+	}
+	if a := u.GetAddress(); a != nil {
+		data.Address = &verification.Address{
+			Street1: a.GetStreet_1(), Street2: a.GetStreet_2(), City: a.GetCity(),
+			State: a.GetState(), ZipCode: a.GetZipCode(), Country: a.GetCountry(),
+		}
+	}
+	return data
+}

@@ -25,6 +25,7 @@ var codes = map[verification.Kind]connect.Code{
 	verification.KindRefused:         connect.CodeFailedPrecondition,
 	verification.KindRaced:           connect.CodeAborted,
 	verification.KindLimited:         connect.CodeResourceExhausted,
+	verification.KindExpired:         connect.CodeOutOfRange,
 	verification.KindUnauthenticated: connect.CodeUnauthenticated,
 	verification.KindUnavailable:     connect.CodeUnavailable,
 	verification.KindInternal:        connect.CodeInternal,

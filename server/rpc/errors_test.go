@@ -30,6 +30,7 @@ func told() map[verification.Kind]struct {
 		verification.KindInvalid:         {connect.CodeInvalidArgument, 0},
 		verification.KindNotFound:        {connect.CodeNotFound, 0},
 		verification.KindConflict:        {connect.CodeAlreadyExists, 0},
+		verification.KindExpired:         {connect.CodeOutOfRange, 0},
 		verification.KindRefused:         {connect.CodeFailedPrecondition, 0},
 		verification.KindRaced:           {connect.CodeAborted, 200 * time.Millisecond},
 		verification.KindLimited:         {connect.CodeResourceExhausted, 5 * time.Second},

@@ -81,6 +81,7 @@ func (c *calls) reasons() []string {
 // deaf is a meter of the domain that counts nothing.
 type deaf struct{}
 
+func (deaf) Mismatched(string) {}
 func (deaf) Parked(string) {}
 func (deaf) Applied(verification.EventKind, verification.Source, verification.Effect, verification.Rung) {
 }

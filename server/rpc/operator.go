@@ -22,6 +22,8 @@ type Auditor interface {
 
 // Operator implements OperatorService.
 type Operator struct {
+	verigatev1connect.UnimplementedOperatorServiceHandler
+
 	Keys  *access.Admin
 	Audit Auditor
 	// Erase is verification.Service.EraseSubject.

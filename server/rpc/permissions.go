@@ -23,12 +23,25 @@ var permissions = map[string]permission{
 	verigatev1connect.VerificationServiceCancelVerificationProcedure: {scope: access.VerificationsWrite},
 	verigatev1connect.VerificationServiceWatchStatusProcedure:        {scope: access.VerificationsRead, client: true, endUser: true},
 
-	verigatev1connect.OperatorServiceCreateApiKeyProcedure:     {scope: access.OperatorScope},
-	verigatev1connect.OperatorServiceListApiKeysProcedure:      {scope: access.OperatorScope},
-	verigatev1connect.OperatorServiceRotateApiKeyProcedure:     {scope: access.OperatorScope},
-	verigatev1connect.OperatorServiceRevokeApiKeyProcedure:     {scope: access.OperatorScope},
-	verigatev1connect.OperatorServiceEraseSubjectProcedure:     {scope: access.OperatorScope},
-	verigatev1connect.OperatorServiceListAuditEntriesProcedure: {scope: access.OperatorScope},
+	verigatev1connect.EventServiceStreamEventsProcedure: {scope: access.EventsRead},
+	verigatev1connect.EventServiceListEventsProcedure:   {scope: access.EventsRead},
+
+	verigatev1connect.OperatorServiceCreateApiKeyProcedure:         {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceListApiKeysProcedure:          {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceRotateApiKeyProcedure:         {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceRevokeApiKeyProcedure:         {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceEraseSubjectProcedure:         {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceListAuditEntriesProcedure:     {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceGetTimelineProcedure:          {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceOverrideVerificationProcedure: {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceListDeliveriesProcedure:       {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceGetDeliveryProcedure:          {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceReplayDeliveryProcedure:       {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceBindDeliveryProcedure:         {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceListCallbacksProcedure:        {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceGetCallbackProcedure:          {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceRetryCallbackProcedure:        {scope: access.OperatorScope},
+	verigatev1connect.OperatorServiceRetryDeadCallbacksProcedure:   {scope: access.OperatorScope},
 }
 
 func permits(procedure string, p access.Principal) bool {

@@ -77,7 +77,7 @@ func (s *Service) StartVerification(ctx context.Context, r *verigatev1.StartVeri
 		CallbackURL: r.GetCallbackUrl(), EventsCallbackURL: r.GetEventsCallbackUrl(),
 		ExpiresIn: r.GetExpiresIn().AsDuration(),
 		PageTitle: r.GetPageTitle(), SuccessMessage: r.GetSuccessMessage(), FailureMessage: r.GetFailureMessage(),
-		Metadata: r.GetMetadata(),
+		Metadata: r.GetMetadata(), UserData: toUserData(r.GetUserData()),
 	})
 	if err != nil {
 		return nil, toConnect(err)

@@ -26,7 +26,7 @@ func toVerification(r sqlc.Verification) (*verification.Verification, error) {
 		NonceHash: r.NonceHash, Lane: r.Lane.String,
 		CreateTime: r.CreateTime, UpdateTime: r.UpdateTime, ExpireTime: r.ExpireTime, GraceUntil: r.GraceUntil, PageUntil: r.PageUntil,
 		ReturnTime: fromNullable(r.ReturnTime), BindTime: fromNullable(r.BindTime), FinalTime: fromNullable(r.FinalTime),
-		EraseTime: fromNullable(r.EraseTime),
+		EraseTime: fromNullable(r.EraseTime), FetchTime: fromNullable(r.FetchTime), Fetches: int(r.Fetches),
 	}
 	return v, readJSON("metadata", r.Metadata, &v.Metadata)
 }
@@ -64,6 +64,7 @@ func updateParams(v *verification.Verification, oldVersion int64) sqlc.Verificat
 		HostedUrl: v.HostedURL, Lane: lane(v.Lane),
 		UpdateTime: v.UpdateTime, ExpireTime: v.ExpireTime, GraceUntil: v.GraceUntil, PageUntil: v.PageUntil,
 		ReturnTime: nullable(v.ReturnTime), BindTime: nullable(v.BindTime), FinalTime: nullable(v.FinalTime),
+		FetchTime: nullable(v.FetchTime), Fetches: int32(v.Fetches),
 	}
 }
 
@@ -93,7 +94,7 @@ func toTransition(r sqlc.Transition) *verification.Transition {
 func deliveryParams(d *verification.Delivery, now time.Time) sqlc.DeliveryInsertParams {
 	return sqlc.DeliveryInsertParams{
 		ID: d.ID, Project: d.Scope.Project, Environment: string(d.Scope.Environment), Connection: d.Connection,
-		ReceiveTime: d.ReceiveTime, DedupeKey: hashedKey(d.DedupeKey), ProviderEvent: d.ProviderEvent,
+		ReceiveTime: d.ReceiveTime, DedupeKey: hashedKey(d.DedupeKey), ProviderEvent: d.ProviderEvent, ProviderStatus: d.ProviderStatus,
 		Event: string(d.Event.Kind), Product: d.Event.Product,
 		Keys: codes(d.Event.Keys), Refs: codes(d.Event.Refs), NamedID: d.Event.VerificationID,
 		ReasonCodes: codes(d.Event.ReasonCodes), ProviderTime: nullable(d.Event.ProviderTime),
@@ -106,7 +107,7 @@ func toParked(r sqlc.DeliveryLockIfParkedRow) *verification.Delivery {
 		ID:         r.ID,
 		Scope:      verification.Scope{Project: r.Project, Environment: verification.Environment(r.Environment)},
 		Connection: r.Connection, ReceiveTime: r.ReceiveTime,
-		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent,
+		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, ProviderStatus: r.ProviderStatus,
 		Event: verification.Event{
 			Kind: verification.EventKind(r.Event), Product: r.Product, Keys: r.Keys, Refs: r.Refs,
 			VerificationID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: fromNullable(r.ProviderTime),
@@ -119,7 +120,7 @@ func toParked(r sqlc.DeliveryLockIfParkedRow) *verification.Delivery {
 func toDelivery(r sqlc.Delivery) *verification.Delivery {
 	d := toParked(sqlc.DeliveryLockIfParkedRow{
 		ID: r.ID, Project: r.Project, Environment: r.Environment, Connection: r.Connection, ReceiveTime: r.ReceiveTime,
-		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, Event: r.Event, Product: r.Product,
+		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, ProviderStatus: r.ProviderStatus, Event: r.Event, Product: r.Product,
 		Keys: r.Keys, Refs: r.Refs, NamedID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: r.ProviderTime,
 	})
 	d.Effect, d.VerificationID = verification.Effect(r.Effect), r.VerificationID.UUID

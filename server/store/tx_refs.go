@@ -88,6 +88,17 @@ func (t *tx) BindRef(ctx context.Context, r verification.BoundRef) error {
 	return nil
 }
 
+func (t *tx) HasOtherKey(ctx context.Context, v *verification.Verification, keys []string) (bool, error) {
+	kinds := make([]string, 0, len(keys))
+	for _, key := range keys {
+		kind, _, _ := strings.Cut(key, ":")
+		kinds = append(kinds, kind)
+	}
+	return t.queries.ProviderRefHasOther(ctx, t.db, sqlc.ProviderRefHasOtherParams{
+		VerificationID: v.ID, Connection: v.Connection, Keys: keys, Kinds: kinds,
+	})
+}
+
 func (t *tx) AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error {
 	return t.queries.ReturnHintInsert(ctx, t.db, sqlc.ReturnHintInsertParams{
 		Connection: connection, Ref: ref, ErasedRef: erasedForm(connection, ref), VerificationID: id, CreateTime: now,

@@ -18,6 +18,7 @@ type Metrics struct {
 	registry        *prometheus.Registry
 	events          *prometheus.CounterVec
 	parked          *prometheus.CounterVec
+	mismatched      *prometheus.CounterVec
 	refused         *prometheus.CounterVec
 	unknownStatus   *prometheus.CounterVec
 	calls           *prometheus.HistogramVec
@@ -34,6 +35,8 @@ func NewMetrics(watchers func() int) *Metrics {
 		events: counter("events_total", "Events by what they did.",
 			"event", "source", "effect", "rung"),
 		parked: counter("deliveries_parked_total", "Deliveries that could not be matched to a verification.",
+			"connection"),
+		mismatched: counter("deliveries_mismatched_total", "Deliveries whose provider id and reference name different verifications; they are parked.",
 			"connection"),
 		refused: counter("webhooks_refused_total", "Webhook requests that were not stored.",
 			"connection", "reason"),
@@ -57,7 +60,7 @@ func NewMetrics(watchers func() int) *Metrics {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
 	}, func() float64 { return float64(watchers()) })
-	m.registry.MustRegister(m.events, m.parked, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
+	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -78,6 +81,9 @@ func (m *Metrics) Applied(event verification.EventKind, source verification.Sour
 
 // Parked implements verification.Meter.
 func (m *Metrics) Parked(connection string) { m.parked.WithLabelValues(connection).Inc() }
+
+// Mismatched implements verification.Meter.
+func (m *Metrics) Mismatched(connection string) { m.mismatched.WithLabelValues(connection).Inc() }
 
 // Refused implements webhook.Meter.
 func (m *Metrics) Refused(connection, reason string) {

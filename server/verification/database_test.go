@@ -24,6 +24,8 @@ func TestTheDatabaseKnowsExactlyOurWords(t *testing.T) {
 		{"rung_known", "event.go", "Rung"},
 		{"match_known", "event.go", "Match"},
 		{"environment_known", "verification.go", "Environment"},
+		{"callback_state_known", "callback.go", "CallbackState"},
+		{"channel_known", "record.go", "Channel"},
 		{"action_known", "audit.go", "AuditAction"},
 	} {
 		want := declared(t, c.file, c.typeName)

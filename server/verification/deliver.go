@@ -83,6 +83,17 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 	if !s.accepts(v, d, f) {
 		return nil, NoRung, nil
 	}
+	if f.strange {
+		// Our reference in a session that Start did not open: somebody else made it.
+		other, err := tx.HasOtherKey(ctx, v, d.Event.Keys)
+		if err != nil {
+			return nil, NoRung, err
+		}
+		if other {
+			s.alarm(ctx, d)
+			return nil, NoRung, nil
+		}
+	}
 	return v, f.rung, s.apply(ctx, tx, v, d, f)
 }
 

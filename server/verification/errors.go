@@ -23,6 +23,8 @@ const (
 	KindRaced Kind = "raced"
 	// KindLimited: too much at a time; retry later.
 	KindLimited Kind = "limited"
+	// KindExpired: it was there and is no longer kept.
+	KindExpired Kind = "expired"
 	// KindUnauthenticated: no credential, or one that is not good.
 	KindUnauthenticated Kind = "unauthenticated"
 	// KindUnavailable: something we depend on does not answer; retry.

@@ -39,13 +39,16 @@ const (
 	CancelRequested EventKind = "cancel_requested"
 	// ProcessingFailed: a machine broke, at the provider or between us.
 	ProcessingFailed EventKind = "processing_failed"
+	// Noted: the provider told something that is kept and moves nothing, such as
+	// a reviewer's comment.
+	Noted EventKind = "noted"
 )
 
 // EventKinds lists every event that can meet an existing verification.
 func EventKinds() []EventKind {
 	return []EventKind{
 		SessionOpened, PersonReturned, PersonSubmitted, ReviewStarted, ResubmissionRequested,
-		Passed, Rejected, RevisedToPassed, RevisedToRejected, LifetimeEnded, CancelRequested, ProcessingFailed,
+		Passed, Rejected, RevisedToPassed, RevisedToRejected, LifetimeEnded, CancelRequested, ProcessingFailed, Noted,
 	}
 }
 
@@ -81,6 +84,8 @@ const (
 	SourceCaller   Source = "caller"
 	SourceGateway  Source = "gateway"
 	SourceProvider Source = "provider"
+	// SourcePoll: the provider said it when it was asked.
+	SourcePoll     Source = "poll"
 	SourceReturn   Source = "return"
 	SourceClock    Source = "clock"
 	SourceOperator Source = "operator"
@@ -108,6 +113,8 @@ const (
 	RungReturnHint   Rung = "return_hint"
 	RungSoleReturned Rung = "sole_returned"
 	RungSoleOpen     Rung = "sole_open"
+	// RungOperator: an operator bound the delivery by hand.
+	RungOperator Rung = "operator"
 )
 
 // Effect is what applying an event did.
@@ -124,6 +131,9 @@ const (
 	Stale Effect = "stale"
 	// Refused: it contradicts a state that nothing may leave that way.
 	Refused Effect = "refused"
+	// Kept: it is stored with the verification that it is about, and moves
+	// nothing.
+	Kept Effect = "noted"
 	// Unmatched: nobody knows which verification it is about; it is parked.
 	Unmatched Effect = "unmatched"
 	// Unreadable: authentic, but not what the provider's format promises.

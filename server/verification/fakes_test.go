@@ -154,16 +154,22 @@ const (
 
 // meter and waker count what they are told.
 type meter struct {
-	mu      sync.Mutex
-	effects map[string]int
-	parked  int
-	woken   map[uuid.UUID]int64
+	mu                 sync.Mutex
+	effects            map[string]int
+	parked, mismatched int
+	woken              map[uuid.UUID]int64
 }
 
 func (m *meter) Applied(e verification.EventKind, s verification.Source, f verification.Effect, _ verification.Rung) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.effects[fmt.Sprintf("%s/%s/%s", e, s, f)]++
+}
+
+func (m *meter) Mismatched(string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mismatched++
 }
 
 func (m *meter) Parked(string) {

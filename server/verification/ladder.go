@@ -34,6 +34,8 @@ type found struct {
 	match Match
 	// arrival is when the run that a guess is about was first heard of.
 	arrival time.Time
+	// strange: the payload has a key that nobody knows.
+	strange bool
 }
 
 // exact reports whether the payload names the verification; the rest guesses.
@@ -47,6 +49,9 @@ func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (f
 		return f, ok, err
 	}
 	if f.rung == rungContradiction {
+		if d.Event.VerificationID != "" || len(d.Event.Keys) > 1 {
+			s.alarm(ctx, d)
+		}
 		return found{}, false, nil
 	}
 	// What tells of a run that is known already says nothing new about who it
@@ -61,6 +66,14 @@ func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (f
 	f, ok, err = s.guess(ctx, tx, &known, parked)
 	f.arrival = arrival
 	return f, ok, err
+}
+
+// alarm tells that a signed payload names two verifications, or one and a
+// session that is not its own. Nobody but an operator can know which is meant.
+func (s *Service) alarm(ctx context.Context, d *Delivery) {
+	s.meter.Mismatched(d.Connection)
+	s.log.ErrorContext(ctx, "a delivery names one verification by the provider's id and another by our reference; it is parked",
+		"connection", d.Connection, "delivery_id", d.ID)
 }
 
 // guess is the rungs that need the flow's consent.
@@ -114,7 +127,8 @@ func byPayload(ctx context.Context, tx Tx, d *Delivery) (found, bool, error) {
 		}
 	}
 	// An unknown key names somebody; an earlier guess does not overrule it.
-	if best.match == Inferred && hasUnknownKey(&d.Event, bound) {
+	best.strange = hasUnknownKey(&d.Event, bound)
+	if best.match == Inferred && best.strange {
 		return found{rung: rungContradiction}, false, nil
 	}
 	return best, true, nil

@@ -63,6 +63,7 @@ func (r StartRequest) checkCaller() error {
 		{"callback_url", r.CallbackURL != ""},
 		{"events_callback_url", r.EventsCallbackURL != ""},
 		{"metadata", len(r.Metadata) > 0},
+		{"user_data", r.UserData != nil},
 		{"expires_in", r.ExpiresIn != 0},
 		{"page_title", r.PageTitle != ""},
 		{"success_message", r.SuccessMessage != ""},

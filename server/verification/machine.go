@@ -12,6 +12,7 @@ var (
 	duplicate = move{effect: Duplicate}
 	stale     = move{effect: Stale}
 	refused   = move{effect: Refused}
+	kept      = move{effect: Kept}
 )
 
 // machine says every legal move; the tests miss no state × event pair, and draw
@@ -22,55 +23,55 @@ var machine = map[State]map[EventKind]move{
 		SessionOpened: to(Pending), PersonReturned: to(Processing), PersonSubmitted: to(Processing),
 		ReviewStarted: to(InReview), ResubmissionRequested: stale,
 		Passed: to(Approved), Rejected: to(Declined), RevisedToPassed: to(Approved), RevisedToRejected: to(Declined),
-		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed),
+		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed), Noted: kept,
 	},
 	Pending: {
 		SessionOpened: duplicate, PersonReturned: to(Processing), PersonSubmitted: to(Processing),
 		ReviewStarted: to(InReview), ResubmissionRequested: duplicate,
 		Passed: to(Approved), Rejected: to(Declined), RevisedToPassed: to(Approved), RevisedToRejected: to(Declined),
-		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed),
+		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed), Noted: kept,
 	},
 	Processing: {
 		SessionOpened: stale, PersonReturned: duplicate, PersonSubmitted: duplicate,
 		ReviewStarted: to(InReview), ResubmissionRequested: to(Pending),
 		Passed: to(Approved), Rejected: to(Declined), RevisedToPassed: to(Approved), RevisedToRejected: to(Declined),
-		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed),
+		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed), Noted: kept,
 	},
 	InReview: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: duplicate, ResubmissionRequested: to(Pending),
 		Passed: to(Approved), Rejected: to(Declined), RevisedToPassed: to(Approved), RevisedToRejected: to(Declined),
-		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed),
+		LifetimeEnded: to(Expired), CancelRequested: to(Canceled), ProcessingFailed: to(Failed), Noted: kept,
 	},
 	Approved: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: stale, ResubmissionRequested: stale,
 		Passed: duplicate, Rejected: refused, RevisedToPassed: duplicate, RevisedToRejected: to(Declined),
-		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: refused,
+		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: refused, Noted: kept,
 	},
 	Declined: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: stale, ResubmissionRequested: stale,
 		Passed: refused, Rejected: duplicate, RevisedToPassed: to(Approved), RevisedToRejected: duplicate,
-		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: refused,
+		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: refused, Noted: kept,
 	},
 	Expired: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: stale, ResubmissionRequested: stale,
 		Passed: stale, Rejected: stale, RevisedToPassed: stale, RevisedToRejected: stale,
-		LifetimeEnded: duplicate, CancelRequested: refused, ProcessingFailed: refused,
+		LifetimeEnded: duplicate, CancelRequested: refused, ProcessingFailed: refused, Noted: kept,
 	},
 	Canceled: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: stale, ResubmissionRequested: stale,
 		Passed: refused, Rejected: refused, RevisedToPassed: refused, RevisedToRejected: refused,
-		LifetimeEnded: stale, CancelRequested: duplicate, ProcessingFailed: refused,
+		LifetimeEnded: stale, CancelRequested: duplicate, ProcessingFailed: refused, Noted: kept,
 	},
 	Failed: {
 		SessionOpened: stale, PersonReturned: stale, PersonSubmitted: stale,
 		ReviewStarted: stale, ResubmissionRequested: stale,
 		Passed: refused, Rejected: refused, RevisedToPassed: refused, RevisedToRejected: refused,
-		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: duplicate,
+		LifetimeEnded: stale, CancelRequested: refused, ProcessingFailed: duplicate, Noted: kept,
 	},
 }
 

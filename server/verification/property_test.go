@@ -38,6 +38,9 @@ func revises(e verification.EventKind) bool {
 
 // prescribed says what the rules make of an event.
 func prescribed(from verification.State, e verification.EventKind, inGrace bool) (verification.State, verification.Effect) {
+	if e == verification.Noted {
+		return from, verification.Kept
+	}
 	rank := slices.Index(progress, from)
 	open := rank >= 0
 	if to, ok := decides[e]; ok {

@@ -21,6 +21,9 @@ type Service struct {
 	random  io.Reader
 	// returnURL makes the gateway's own return legs from a nonce.
 	returnURL string
+	// webhookURL and a connection's name make the address of its webhooks, and
+	// eventsSuffix after them the second one.
+	webhookURL, eventsSuffix string
 }
 
 // Deps is what a Service needs from the process.
@@ -35,6 +38,9 @@ type Deps struct {
 	Random io.Reader
 	// ReturnURL is the public URL of the return leg, without a trailing slash.
 	ReturnURL string
+	// WebhookURL is the public URL of the webhooks, to which a connection's name
+	// is added; EventsSuffix makes the second address of a connection.
+	WebhookURL, EventsSuffix string
 }
 
 // Meter counts what an operator wants to see. Implementations must be cheap.
@@ -43,6 +49,9 @@ type Meter interface {
 	Applied(event EventKind, source Source, effect Effect, rung Rung)
 	// Parked counts a delivery that nobody could be matched to.
 	Parked(connection string)
+	// Mismatched counts a delivery whose provider ref and reference name
+	// different verifications: somebody's mistake, or an attack.
+	Mismatched(connection string)
 }
 
 // NewService returns a Service.
@@ -50,6 +59,7 @@ func NewService(d Deps) *Service {
 	return &Service{
 		store: d.Store, catalog: d.Catalog, waker: d.Waker, meter: d.Meter, log: d.Log,
 		now: d.Now, random: d.Random, returnURL: d.ReturnURL,
+		webhookURL: d.WebhookURL, eventsSuffix: d.EventsSuffix,
 	}
 }
 

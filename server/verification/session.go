@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -19,6 +20,21 @@ type StartSession struct {
 	// app's; empty when the app wants the person to stay on the result page.
 	ReturnURL        string
 	FailureReturnURL string
+	// AnyReturnURL is the leg for providers that send everybody back in one way
+	// and demand to be told where; never empty.
+	AnyReturnURL string
+	// WebhookURL and EventsWebhookURL are where the provider may send its
+	// decisions and everything else, if it wants to be told with each session.
+	WebhookURL       string
+	EventsWebhookURL string
+	// Flow is the flow's name.
+	Flow string
+	// Options is the flow's `options`, a JSON object in the adapter's own words;
+	// empty if the flow has none.
+	Options []byte
+	// UserData is what the caller knows of the person; nil if it said nothing.
+	// It goes to the provider and is neither stored nor logged.
+	UserData *UserData
 	// ExpireTime is when the page should stop working.
 	ExpireTime time.Time
 	// Now is the start's clock reading.
@@ -27,6 +43,33 @@ type StartSession struct {
 	SuccessMessage string
 	FailureMessage string
 }
+
+// UserData is what a caller knows of the person, for providers that check it or
+// fill it in. Every field may be empty. It is personal.
+type UserData struct {
+	FirstName, MiddleName, LastName string
+	// DateOfBirth is YYYY-MM-DD.
+	DateOfBirth string
+	// PhoneNumber is in E.164 form.
+	PhoneNumber  string
+	EmailAddress string
+	IPAddress    string
+	Address      *Address
+}
+
+// Address is where a person lives. Every field may be empty.
+type Address struct {
+	Street1, Street2, City, State, ZipCode string
+	// Country is an ISO 3166-1 alpha-2 code.
+	Country string
+}
+
+// LogValue keeps it out of logs, whoever tries.
+func (*UserData) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// String and GoString keep it out of texts.
+func (*UserData) String() string   { return "[redacted]" }
+func (*UserData) GoString() string { return "[redacted]" }
 
 // Session is what the provider answered.
 type Session struct {

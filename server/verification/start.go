@@ -34,6 +34,8 @@ type StartRequest struct {
 	SuccessMessage string            `json:"success_message"`
 	FailureMessage string            `json:"failure_message"`
 	Metadata       map[string]string `json:"metadata"`
+	// UserData is passed on and forgotten; not even a hash of it stays.
+	UserData *UserData `json:"-"`
 }
 
 // nonceBytes makes a return leg as hard to guess as a 256-bit key.
@@ -259,6 +261,9 @@ func (s *Service) callProvider(ctx context.Context, v *Verification, f *Flow, r 
 		VerificationID: v.ID, Product: f.Product, HostedURL: f.HostedURL,
 		ExpireTime: v.ExpireTime, Now: v.CreateTime,
 		PageTitle: r.PageTitle, SuccessMessage: r.SuccessMessage, FailureMessage: r.FailureMessage,
+		Flow: f.Name, Options: f.Options, UserData: r.UserData,
+		AnyReturnURL: s.returnURL + "/" + nonce,
+		WebhookURL:   s.webhookURL + f.Connection, EventsWebhookURL: s.webhookURL + f.Connection + s.eventsSuffix,
 	}
 	// Without a target of the app's own the person stays on the provider's
 	// result page, so no leg is set for that outcome.

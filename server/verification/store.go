@@ -74,6 +74,9 @@ type Tx interface {
 	// BindRef ties a ref to a verification. The first binding of a ref stays:
 	// ErrRefTaken if it is another verification's.
 	BindRef(ctx context.Context, ref BoundRef) error
+	// HasOtherKey reports whether v has a ref of the same kind (the text before
+	// the first colon) as one of the keys that is none of them.
+	HasOtherKey(ctx context.Context, v *Verification, keys []string) (bool, error)
 	// AddHint records that a returning person claimed a ref.
 	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
 	// Hinted returns up to two verifications whose person claimed one of the

@@ -66,6 +66,11 @@ type Verification struct {
 	FinalTime time.Time
 	// EraseTime is when everything personal was removed; zero if it was not.
 	EraseTime time.Time
+	// FetchTime is when the provider is asked next; zero if it is not going to
+	// be.
+	FetchTime time.Time
+	// Fetches is how often it was asked since something last changed.
+	Fetches int
 }
 
 // Result derives what the state means for an app.
@@ -109,6 +114,9 @@ type Delivery struct {
 	DedupeKey string
 	// ProviderEvent is the provider's own name of what happened.
 	ProviderEvent string
+	// ProviderStatus is what the provider said of the verification, in its own
+	// words.
+	ProviderStatus string
 	// Event is what the adapter read; meaningful only if Effect is empty.
 	Event Event
 	// Effect is set by the adapter's reading when the delivery is no event
@@ -158,6 +166,11 @@ type Flow struct {
 	Lifetime time.Duration
 	// Grace is how long after expiry a signed decision still wins.
 	Grace time.Duration
+	// Options are the provider's own, a JSON object; empty for none.
+	Options []byte
+	// FetchAfter is how long after the person's return the provider is asked if
+	// nothing was heard.
+	FetchAfter time.Duration
 	// AllowedRedirects are the origins and custom schemes that a redirect may
 	// go to; see redirect.go.
 	AllowedRedirects []string

@@ -1,4 +1,5 @@
-// Package webhook takes in what providers say: POST /webhooks/{connection}.
+// Package webhook takes in what providers say: POST /webhooks/{connection}, and
+// /webhooks/{connection}/events for those that want two addresses.
 //
 //	cap and read the raw body → authenticate the exact bytes → decode →
 //	Service.Deliver (one transaction) → 2xx
@@ -73,7 +74,15 @@ type Limits interface {
 	Webhook(bucket string) error
 }
 
-// Handler serves POST /webhooks/{connection}.
+// Path is where webhooks arrive; a connection's name follows.
+const Path = "/webhooks/"
+
+// EventsSuffix follows the connection's name for providers that send decisions
+// to one address and everything else to another. What arrives is told by what it
+// says, so both are the same to us.
+const EventsSuffix = "/events"
+
+// Handler serves both addresses of every connection.
 type Handler struct {
 	Connections Connections
 	Applier     Applier
@@ -157,7 +166,8 @@ func (h *Handler) read(ctx context.Context, c Connection, hook provider.Webhook)
 		d.DedupeKey, d.Effect = "sha256:"+hex.EncodeToString(sum[:]), verification.Unreadable
 		return d, nil
 	}
-	d.DedupeKey, d.ProviderEvent, d.Event = notice.DedupeKey, notice.ProviderEvent, notice.Event
+	d.DedupeKey, d.ProviderEvent, d.ProviderStatus, d.Event =
+		notice.DedupeKey, notice.ProviderEvent, notice.ProviderStatus, notice.Event
 	h.remark(ctx, c, d, notice)
 	return d, nil
 }

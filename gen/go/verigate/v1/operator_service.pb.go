@@ -24,6 +24,202 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Effect is what applying an event did.
+type Effect int32
+
+const (
+	// Never sent.
+	Effect_EFFECT_UNSPECIFIED Effect = 0
+	// The state changed.
+	Effect_EFFECT_APPLIED Effect = 1
+	// It says what is so already, or it was delivered before.
+	Effect_EFFECT_DUPLICATE Effect = 2
+	// It was overtaken by something later.
+	Effect_EFFECT_STALE Effect = 3
+	// It contradicts a state that nothing may leave that way.
+	Effect_EFFECT_REFUSED Effect = 4
+	// Nobody knows which verification it is about; it waits.
+	Effect_EFFECT_UNMATCHED Effect = 5
+	// Authentic, but not what the provider's format promises.
+	Effect_EFFECT_UNREADABLE Effect = 6
+	// Authentic and readable, of a kind that the adapter does not know.
+	Effect_EFFECT_UNKNOWN Effect = 7
+	// The provider's test message.
+	Effect_EFFECT_PING Effect = 8
+	// It is kept with its verification and moves nothing.
+	Effect_EFFECT_NOTED Effect = 9
+)
+
+// Enum value maps for Effect.
+var (
+	Effect_name = map[int32]string{
+		0: "EFFECT_UNSPECIFIED",
+		1: "EFFECT_APPLIED",
+		2: "EFFECT_DUPLICATE",
+		3: "EFFECT_STALE",
+		4: "EFFECT_REFUSED",
+		5: "EFFECT_UNMATCHED",
+		6: "EFFECT_UNREADABLE",
+		7: "EFFECT_UNKNOWN",
+		8: "EFFECT_PING",
+		9: "EFFECT_NOTED",
+	}
+	Effect_value = map[string]int32{
+		"EFFECT_UNSPECIFIED": 0,
+		"EFFECT_APPLIED":     1,
+		"EFFECT_DUPLICATE":   2,
+		"EFFECT_STALE":       3,
+		"EFFECT_REFUSED":     4,
+		"EFFECT_UNMATCHED":   5,
+		"EFFECT_UNREADABLE":  6,
+		"EFFECT_UNKNOWN":     7,
+		"EFFECT_PING":        8,
+		"EFFECT_NOTED":       9,
+	}
+)
+
+func (x Effect) Enum() *Effect {
+	p := new(Effect)
+	*p = x
+	return p
+}
+
+func (x Effect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Effect) Descriptor() protoreflect.EnumDescriptor {
+	return file_verigate_v1_operator_service_proto_enumTypes[0].Descriptor()
+}
+
+func (Effect) Type() protoreflect.EnumType {
+	return &file_verigate_v1_operator_service_proto_enumTypes[0]
+}
+
+func (x Effect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Effect.Descriptor instead.
+func (Effect) EnumDescriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{0}
+}
+
+// CallbackState says where a callback stands.
+type CallbackState int32
+
+const (
+	// Never sent.
+	CallbackState_CALLBACK_STATE_UNSPECIFIED CallbackState = 0
+	// An earlier callback of the same verification to the same address comes
+	// first.
+	CallbackState_CALLBACK_STATE_WAITING CallbackState = 1
+	// It is being delivered, or will be tried again.
+	CallbackState_CALLBACK_STATE_PENDING CallbackState = 2
+	// The receiver took it.
+	CallbackState_CALLBACK_STATE_DELIVERED CallbackState = 3
+	// Given up: it can be retried by hand.
+	CallbackState_CALLBACK_STATE_DEAD CallbackState = 4
+)
+
+// Enum value maps for CallbackState.
+var (
+	CallbackState_name = map[int32]string{
+		0: "CALLBACK_STATE_UNSPECIFIED",
+		1: "CALLBACK_STATE_WAITING",
+		2: "CALLBACK_STATE_PENDING",
+		3: "CALLBACK_STATE_DELIVERED",
+		4: "CALLBACK_STATE_DEAD",
+	}
+	CallbackState_value = map[string]int32{
+		"CALLBACK_STATE_UNSPECIFIED": 0,
+		"CALLBACK_STATE_WAITING":     1,
+		"CALLBACK_STATE_PENDING":     2,
+		"CALLBACK_STATE_DELIVERED":   3,
+		"CALLBACK_STATE_DEAD":        4,
+	}
+)
+
+func (x CallbackState) Enum() *CallbackState {
+	p := new(CallbackState)
+	*p = x
+	return p
+}
+
+func (x CallbackState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallbackState) Descriptor() protoreflect.EnumDescriptor {
+	return file_verigate_v1_operator_service_proto_enumTypes[1].Descriptor()
+}
+
+func (CallbackState) Type() protoreflect.EnumType {
+	return &file_verigate_v1_operator_service_proto_enumTypes[1]
+}
+
+func (x CallbackState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallbackState.Descriptor instead.
+func (CallbackState) EnumDescriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{1}
+}
+
+// CallbackChannel says to which of a verification's two addresses it goes.
+type CallbackChannel int32
+
+const (
+	// Never sent.
+	CallbackChannel_CALLBACK_CHANNEL_UNSPECIFIED CallbackChannel = 0
+	// `callback_url`: the verification is over.
+	CallbackChannel_CALLBACK_CHANNEL_DECISIONS CallbackChannel = 1
+	// `events_callback_url`: everything else, revisions included.
+	CallbackChannel_CALLBACK_CHANNEL_EVENTS CallbackChannel = 2
+)
+
+// Enum value maps for CallbackChannel.
+var (
+	CallbackChannel_name = map[int32]string{
+		0: "CALLBACK_CHANNEL_UNSPECIFIED",
+		1: "CALLBACK_CHANNEL_DECISIONS",
+		2: "CALLBACK_CHANNEL_EVENTS",
+	}
+	CallbackChannel_value = map[string]int32{
+		"CALLBACK_CHANNEL_UNSPECIFIED": 0,
+		"CALLBACK_CHANNEL_DECISIONS":   1,
+		"CALLBACK_CHANNEL_EVENTS":      2,
+	}
+)
+
+func (x CallbackChannel) Enum() *CallbackChannel {
+	p := new(CallbackChannel)
+	*p = x
+	return p
+}
+
+func (x CallbackChannel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CallbackChannel) Descriptor() protoreflect.EnumDescriptor {
+	return file_verigate_v1_operator_service_proto_enumTypes[2].Descriptor()
+}
+
+func (CallbackChannel) Type() protoreflect.EnumType {
+	return &file_verigate_v1_operator_service_proto_enumTypes[2]
+}
+
+func (x CallbackChannel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CallbackChannel.Descriptor instead.
+func (CallbackChannel) EnumDescriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{2}
+}
+
 // ApiKey describes an API key, without its secret.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -701,8 +897,10 @@ type AuditEntry struct {
 	// From where: the caller's address; empty for commands and signals.
 	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	// What: `api_key.create`, `api_key.rotate`, `api_key.revoke`,
-	// `subject.erase`, `deliveries.reencrypt`, `gateway.start`,
-	// `configuration.reload`, `configuration.refuse`.
+	// `subject.erase`, `verification.override`, `delivery.read`,
+	// `delivery.replay`, `delivery.bind`, `callback.retry`,
+	// `deliveries.reencrypt`, `gateway.start`, `configuration.reload`,
+	// `configuration.refuse`.
 	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	// On what: an id, never a name or a subject.
 	Target string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
@@ -928,11 +1126,1706 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetTimelineRequest names a verification.
+type GetTimelineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verification's id.
+	VerificationId string `protobuf:"bytes,1,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetTimelineRequest) Reset() {
+	*x = GetTimelineRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimelineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimelineRequest) ProtoMessage() {}
+
+func (x *GetTimelineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimelineRequest.ProtoReflect.Descriptor instead.
+func (*GetTimelineRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetTimelineRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+// GetTimelineResponse is the verification and its history.
+type GetTimelineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verification, as an API key sees it.
+	Verification *Verification `protobuf:"bytes,1,opt,name=verification,proto3" json:"verification,omitempty"`
+	// What happened, oldest first; the last 500 entries.
+	Entries []*TimelineEntry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Whether and when the provider is asked for the status.
+	Reconciliation *Reconciliation `protobuf:"bytes,3,opt,name=reconciliation,proto3" json:"reconciliation,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetTimelineResponse) Reset() {
+	*x = GetTimelineResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimelineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimelineResponse) ProtoMessage() {}
+
+func (x *GetTimelineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimelineResponse.ProtoReflect.Descriptor instead.
+func (*GetTimelineResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetTimelineResponse) GetVerification() *Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *GetTimelineResponse) GetEntries() []*TimelineEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *GetTimelineResponse) GetReconciliation() *Reconciliation {
+	if x != nil {
+		return x.Reconciliation
+	}
+	return nil
+}
+
+// TimelineEntry is one thing that was said about a verification.
+type TimelineEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When: a transition's time, or a delivery's arrival.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was said.
+	Kind EventKind `protobuf:"varint,2,opt,name=kind,proto3,enum=verigate.v1.EventKind" json:"kind,omitempty"`
+	// Who said it.
+	Source EventSource `protobuf:"varint,3,opt,name=source,proto3,enum=verigate.v1.EventSource" json:"source,omitempty"`
+	// What it did. Transitions are EFFECT_APPLIED.
+	Effect Effect `protobuf:"varint,4,opt,name=effect,proto3,enum=verigate.v1.Effect" json:"effect,omitempty"`
+	// The step of the correlation ladder that found the verification:
+	// `payload_key`, `bound_ref`, `return_hint`, `sole_returned`, `sole_open`,
+	// `operator`; empty where none was needed, or nothing was moved.
+	Rung string `protobuf:"bytes,5,opt,name=rung,proto3" json:"rung,omitempty"`
+	// How surely it belongs here.
+	Match VerificationMatch `protobuf:"varint,6,opt,name=match,proto3,enum=verigate.v1.VerificationMatch" json:"match,omitempty"`
+	// From which state it led; only of a transition.
+	FromState VerificationState `protobuf:"varint,7,opt,name=from_state,json=fromState,proto3,enum=verigate.v1.VerificationState" json:"from_state,omitempty"`
+	// Into which state it led; only of a transition.
+	ToState VerificationState `protobuf:"varint,8,opt,name=to_state,json=toState,proto3,enum=verigate.v1.VerificationState" json:"to_state,omitempty"`
+	// The version that it made; only of a transition.
+	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	// Machine-readable reasons.
+	ReasonCodes []string `protobuf:"bytes,10,rep,name=reason_codes,json=reasonCodes,proto3" json:"reason_codes,omitempty"`
+	// Why, in the words of whoever asked: a cancel or an override.
+	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The delivery behind it; empty if there is none.
+	DeliveryId string `protobuf:"bytes,12,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	// What the provider said, in its own words; only of a delivery.
+	ProviderStatus string `protobuf:"bytes,13,opt,name=provider_status,json=providerStatus,proto3" json:"provider_status,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *TimelineEntry) Reset() {
+	*x = TimelineEntry{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineEntry) ProtoMessage() {}
+
+func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
+func (*TimelineEntry) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TimelineEntry) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *TimelineEntry) GetKind() EventKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EventKind_EVENT_KIND_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetSource() EventSource {
+	if x != nil {
+		return x.Source
+	}
+	return EventSource_EVENT_SOURCE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetEffect() Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return Effect_EFFECT_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetRung() string {
+	if x != nil {
+		return x.Rung
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetMatch() VerificationMatch {
+	if x != nil {
+		return x.Match
+	}
+	return VerificationMatch_VERIFICATION_MATCH_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetFromState() VerificationState {
+	if x != nil {
+		return x.FromState
+	}
+	return VerificationState_VERIFICATION_STATE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetToState() VerificationState {
+	if x != nil {
+		return x.ToState
+	}
+	return VerificationState_VERIFICATION_STATE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TimelineEntry) GetReasonCodes() []string {
+	if x != nil {
+		return x.ReasonCodes
+	}
+	return nil
+}
+
+func (x *TimelineEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetDeliveryId() string {
+	if x != nil {
+		return x.DeliveryId
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetProviderStatus() string {
+	if x != nil {
+		return x.ProviderStatus
+	}
+	return ""
+}
+
+// Reconciliation tells how a verification is kept in step with its provider.
+type Reconciliation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether this provider can be asked for a status at all.
+	Pollable bool `protobuf:"varint,1,opt,name=pollable,proto3" json:"pollable,omitempty"`
+	// When it is asked next; absent if it is not going to be.
+	NextFetchTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_fetch_time,json=nextFetchTime,proto3" json:"next_fetch_time,omitempty"`
+	// How often it was asked since something last changed.
+	Fetches       int32 `protobuf:"varint,3,opt,name=fetches,proto3" json:"fetches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reconciliation) Reset() {
+	*x = Reconciliation{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reconciliation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reconciliation) ProtoMessage() {}
+
+func (x *Reconciliation) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
+func (*Reconciliation) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Reconciliation) GetPollable() bool {
+	if x != nil {
+		return x.Pollable
+	}
+	return false
+}
+
+func (x *Reconciliation) GetNextFetchTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextFetchTime
+	}
+	return nil
+}
+
+func (x *Reconciliation) GetFetches() int32 {
+	if x != nil {
+		return x.Fetches
+	}
+	return 0
+}
+
+// OverrideVerificationRequest decides.
+type OverrideVerificationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verification's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// VERIFICATION_STATE_APPROVED or VERIFICATION_STATE_DECLINED.
+	State VerificationState `protobuf:"varint,2,opt,name=state,proto3,enum=verigate.v1.VerificationState" json:"state,omitempty"`
+	// Why, for the record: a ticket's number or a cause. Not personal.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverrideVerificationRequest) Reset() {
+	*x = OverrideVerificationRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverrideVerificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverrideVerificationRequest) ProtoMessage() {}
+
+func (x *OverrideVerificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverrideVerificationRequest.ProtoReflect.Descriptor instead.
+func (*OverrideVerificationRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *OverrideVerificationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OverrideVerificationRequest) GetState() VerificationState {
+	if x != nil {
+		return x.State
+	}
+	return VerificationState_VERIFICATION_STATE_UNSPECIFIED
+}
+
+func (x *OverrideVerificationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// OverrideVerificationResponse carries the verification.
+type OverrideVerificationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verification as it is now.
+	Verification  *Verification `protobuf:"bytes,1,opt,name=verification,proto3" json:"verification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverrideVerificationResponse) Reset() {
+	*x = OverrideVerificationResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverrideVerificationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverrideVerificationResponse) ProtoMessage() {}
+
+func (x *OverrideVerificationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverrideVerificationResponse.ProtoReflect.Descriptor instead.
+func (*OverrideVerificationResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *OverrideVerificationResponse) GetVerification() *Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+// Delivery is one webhook request of a provider, as it was kept.
+type Delivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A UUIDv7: sorts by arrival.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The connection that it came in on.
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// When it arrived.
+	ReceiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
+	// What applying it did.
+	Effect Effect `protobuf:"varint,4,opt,name=effect,proto3,enum=verigate.v1.Effect" json:"effect,omitempty"`
+	// When that was.
+	ApplyTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=apply_time,json=applyTime,proto3" json:"apply_time,omitempty"`
+	// The verification that it was applied to; empty if none.
+	VerificationId string `protobuf:"bytes,6,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// The provider's own name of what happened.
+	ProviderEvent string `protobuf:"bytes,7,opt,name=provider_event,json=providerEvent,proto3" json:"provider_event,omitempty"`
+	// What the provider said of the verification, in its own words.
+	ProviderStatus string `protobuf:"bytes,8,opt,name=provider_status,json=providerStatus,proto3" json:"provider_status,omitempty"`
+	// What the adapter read in it; unspecified if it is no event.
+	Kind EventKind `protobuf:"varint,9,opt,name=kind,proto3,enum=verigate.v1.EventKind" json:"kind,omitempty"`
+	// The provider's product or template.
+	Product string `protobuf:"bytes,10,opt,name=product,proto3" json:"product,omitempty"`
+	// The provider's ids that it carries. Empty once it was purged.
+	ProviderRefs []string `protobuf:"bytes,11,rep,name=provider_refs,json=providerRefs,proto3" json:"provider_refs,omitempty"`
+	// Machine-readable reasons.
+	ReasonCodes []string `protobuf:"bytes,12,rep,name=reason_codes,json=reasonCodes,proto3" json:"reason_codes,omitempty"`
+	// True once its content was removed.
+	Purged        bool `protobuf:"varint,13,opt,name=purged,proto3" json:"purged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Delivery) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Delivery) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *Delivery) GetReceiveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReceiveTime
+	}
+	return nil
+}
+
+func (x *Delivery) GetEffect() Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return Effect_EFFECT_UNSPECIFIED
+}
+
+func (x *Delivery) GetApplyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ApplyTime
+	}
+	return nil
+}
+
+func (x *Delivery) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *Delivery) GetProviderEvent() string {
+	if x != nil {
+		return x.ProviderEvent
+	}
+	return ""
+}
+
+func (x *Delivery) GetProviderStatus() string {
+	if x != nil {
+		return x.ProviderStatus
+	}
+	return ""
+}
+
+func (x *Delivery) GetKind() EventKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EventKind_EVENT_KIND_UNSPECIFIED
+}
+
+func (x *Delivery) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *Delivery) GetProviderRefs() []string {
+	if x != nil {
+		return x.ProviderRefs
+	}
+	return nil
+}
+
+func (x *Delivery) GetReasonCodes() []string {
+	if x != nil {
+		return x.ReasonCodes
+	}
+	return nil
+}
+
+func (x *Delivery) GetPurged() bool {
+	if x != nil {
+		return x.Purged
+	}
+	return false
+}
+
+// ListDeliveriesRequest filters and pages. All filters must hold.
+type ListDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only these effects; empty means all.
+	Effects []Effect `protobuf:"varint,1,rep,packed,name=effects,proto3,enum=verigate.v1.Effect" json:"effects,omitempty"`
+	// Only this connection.
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Only what was applied to this verification.
+	VerificationId string `protobuf:"bytes,3,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// How many to return, 1 to 200; 0 means 50.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, with the same filters.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeliveriesRequest) Reset() {
+	*x = ListDeliveriesRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeliveriesRequest) ProtoMessage() {}
+
+func (x *ListDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*ListDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListDeliveriesRequest) GetEffects() []Effect {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ListDeliveriesRequest) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDeliveriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListDeliveriesResponse is one page.
+type ListDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, newest first.
+	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// Give this back for the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeliveriesResponse) Reset() {
+	*x = ListDeliveriesResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeliveriesResponse) ProtoMessage() {}
+
+func (x *ListDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*ListDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListDeliveriesResponse) GetDeliveries() []*Delivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+func (x *ListDeliveriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetDeliveryRequest names a delivery.
+type GetDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Open what the provider sent. It may be personal, and opening it is in the
+	// audit log.
+	WithContent   bool `protobuf:"varint,2,opt,name=with_content,json=withContent,proto3" json:"with_content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeliveryRequest) Reset() {
+	*x = GetDeliveryRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeliveryRequest) ProtoMessage() {}
+
+func (x *GetDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*GetDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetDeliveryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetDeliveryRequest) GetWithContent() bool {
+	if x != nil {
+		return x.WithContent
+	}
+	return false
+}
+
+// GetDeliveryResponse carries the delivery.
+type GetDeliveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery.
+	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The headers that were kept; only with `with_content` and until it is purged.
+	Headers map[string]string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The body, byte for byte; only with `with_content` and until it is purged.
+	Body          []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeliveryResponse) Reset() {
+	*x = GetDeliveryResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeliveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeliveryResponse) ProtoMessage() {}
+
+func (x *GetDeliveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeliveryResponse.ProtoReflect.Descriptor instead.
+func (*GetDeliveryResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetDeliveryResponse) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *GetDeliveryResponse) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *GetDeliveryResponse) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// ReplayDeliveryRequest names a delivery.
+type ReplayDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeliveryRequest) Reset() {
+	*x = ReplayDeliveryRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeliveryRequest) ProtoMessage() {}
+
+func (x *ReplayDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*ReplayDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReplayDeliveryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ReplayDeliveryResponse carries the delivery.
+type ReplayDeliveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery as it is now.
+	Delivery      *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDeliveryResponse) Reset() {
+	*x = ReplayDeliveryResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDeliveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDeliveryResponse) ProtoMessage() {}
+
+func (x *ReplayDeliveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDeliveryResponse.ProtoReflect.Descriptor instead.
+func (*ReplayDeliveryResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReplayDeliveryResponse) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+// BindDeliveryRequest says what belongs to what.
+type BindDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The verification that it is about.
+	VerificationId string `protobuf:"bytes,2,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// Why, for the record: a ticket's number or a cause. Not personal.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindDeliveryRequest) Reset() {
+	*x = BindDeliveryRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindDeliveryRequest) ProtoMessage() {}
+
+func (x *BindDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*BindDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *BindDeliveryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BindDeliveryRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *BindDeliveryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// BindDeliveryResponse carries both.
+type BindDeliveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery as it is now.
+	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The verification as it is now.
+	Verification  *Verification `protobuf:"bytes,2,opt,name=verification,proto3" json:"verification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindDeliveryResponse) Reset() {
+	*x = BindDeliveryResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindDeliveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindDeliveryResponse) ProtoMessage() {}
+
+func (x *BindDeliveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindDeliveryResponse.ProtoReflect.Descriptor instead.
+func (*BindDeliveryResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *BindDeliveryResponse) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *BindDeliveryResponse) GetVerification() *Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+// Callback is one signed message to a caller's backend: one event.
+type Callback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A UUIDv7: sorts by time.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The event's id, which is the message's `webhook-id`.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The verification that the event is about.
+	VerificationId string `protobuf:"bytes,3,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// The event's version.
+	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// To which address it goes.
+	Channel CallbackChannel `protobuf:"varint,5,opt,name=channel,proto3,enum=verigate.v1.CallbackChannel" json:"channel,omitempty"`
+	// The address; empty once the subject was erased.
+	Url string `protobuf:"bytes,6,opt,name=url,proto3" json:"url,omitempty"`
+	// Where it stands.
+	State CallbackState `protobuf:"varint,7,opt,name=state,proto3,enum=verigate.v1.CallbackState" json:"state,omitempty"`
+	// Why the last attempt failed, or why it is dead: `status`, `timeout`,
+	// `connection`, `address_refused`, `gone`, `expired`, `erased`,
+	// `no_secret`; empty if nothing failed.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often it was tried.
+	Attempts int32 `protobuf:"varint,9,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// When it was queued.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it is tried next; absent unless pending.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	// When it was delivered or given up.
+	FinishTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Callback) Reset() {
+	*x = Callback{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Callback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Callback) ProtoMessage() {}
+
+func (x *Callback) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Callback.ProtoReflect.Descriptor instead.
+func (*Callback) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Callback) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Callback) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *Callback) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *Callback) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Callback) GetChannel() CallbackChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return CallbackChannel_CALLBACK_CHANNEL_UNSPECIFIED
+}
+
+func (x *Callback) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Callback) GetState() CallbackState {
+	if x != nil {
+		return x.State
+	}
+	return CallbackState_CALLBACK_STATE_UNSPECIFIED
+}
+
+func (x *Callback) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Callback) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Callback) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Callback) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
+func (x *Callback) GetFinishTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishTime
+	}
+	return nil
+}
+
+// CallbackAttempt is one attempt at delivering a callback.
+type CallbackAttempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts from 1.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it began.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// How long it took.
+	Duration *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	// The receiver's HTTP status; 0 if there was no answer.
+	StatusCode int32 `protobuf:"varint,4,opt,name=status_code,json=statusCode,proto3" json:"status_code,omitempty"`
+	// Why it failed, as Callback.reason; empty if it was taken.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallbackAttempt) Reset() {
+	*x = CallbackAttempt{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallbackAttempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallbackAttempt) ProtoMessage() {}
+
+func (x *CallbackAttempt) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallbackAttempt.ProtoReflect.Descriptor instead.
+func (*CallbackAttempt) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CallbackAttempt) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *CallbackAttempt) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *CallbackAttempt) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *CallbackAttempt) GetStatusCode() int32 {
+	if x != nil {
+		return x.StatusCode
+	}
+	return 0
+}
+
+func (x *CallbackAttempt) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ListCallbacksRequest filters and pages. All filters must hold.
+type ListCallbacksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only these states; empty means all.
+	States []CallbackState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=verigate.v1.CallbackState" json:"states,omitempty"`
+	// Only callbacks of this verification.
+	VerificationId string `protobuf:"bytes,2,opt,name=verification_id,json=verificationId,proto3" json:"verification_id,omitempty"`
+	// How many to return, 1 to 200; 0 means 50.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, with the same filters.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCallbacksRequest) Reset() {
+	*x = ListCallbacksRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCallbacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCallbacksRequest) ProtoMessage() {}
+
+func (x *ListCallbacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCallbacksRequest.ProtoReflect.Descriptor instead.
+func (*ListCallbacksRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListCallbacksRequest) GetStates() []CallbackState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListCallbacksRequest) GetVerificationId() string {
+	if x != nil {
+		return x.VerificationId
+	}
+	return ""
+}
+
+func (x *ListCallbacksRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCallbacksRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListCallbacksResponse is one page.
+type ListCallbacksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, newest first.
+	Callbacks []*Callback `protobuf:"bytes,1,rep,name=callbacks,proto3" json:"callbacks,omitempty"`
+	// Give this back for the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCallbacksResponse) Reset() {
+	*x = ListCallbacksResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCallbacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCallbacksResponse) ProtoMessage() {}
+
+func (x *ListCallbacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCallbacksResponse.ProtoReflect.Descriptor instead.
+func (*ListCallbacksResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ListCallbacksResponse) GetCallbacks() []*Callback {
+	if x != nil {
+		return x.Callbacks
+	}
+	return nil
+}
+
+func (x *ListCallbacksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetCallbackRequest names a callback.
+type GetCallbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The callback's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCallbackRequest) Reset() {
+	*x = GetCallbackRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCallbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCallbackRequest) ProtoMessage() {}
+
+func (x *GetCallbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCallbackRequest.ProtoReflect.Descriptor instead.
+func (*GetCallbackRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetCallbackRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetCallbackResponse carries the callback.
+type GetCallbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The callback.
+	Callback *Callback `protobuf:"bytes,1,opt,name=callback,proto3" json:"callback,omitempty"`
+	// Its attempts, oldest first; the last 100.
+	Attempts      []*CallbackAttempt `protobuf:"bytes,2,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCallbackResponse) Reset() {
+	*x = GetCallbackResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCallbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCallbackResponse) ProtoMessage() {}
+
+func (x *GetCallbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCallbackResponse.ProtoReflect.Descriptor instead.
+func (*GetCallbackResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetCallbackResponse) GetCallback() *Callback {
+	if x != nil {
+		return x.Callback
+	}
+	return nil
+}
+
+func (x *GetCallbackResponse) GetAttempts() []*CallbackAttempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+// RetryCallbackRequest names a callback.
+type RetryCallbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The callback's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCallbackRequest) Reset() {
+	*x = RetryCallbackRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCallbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCallbackRequest) ProtoMessage() {}
+
+func (x *RetryCallbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCallbackRequest.ProtoReflect.Descriptor instead.
+func (*RetryCallbackRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RetryCallbackRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RetryCallbackResponse carries the callback.
+type RetryCallbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The callback, pending again.
+	Callback      *Callback `protobuf:"bytes,1,opt,name=callback,proto3" json:"callback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCallbackResponse) Reset() {
+	*x = RetryCallbackResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCallbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCallbackResponse) ProtoMessage() {}
+
+func (x *RetryCallbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCallbackResponse.ProtoReflect.Descriptor instead.
+func (*RetryCallbackResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RetryCallbackResponse) GetCallback() *Callback {
+	if x != nil {
+		return x.Callback
+	}
+	return nil
+}
+
+// RetryDeadCallbacksRequest has nothing to say: it means all of them.
+type RetryDeadCallbacksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadCallbacksRequest) Reset() {
+	*x = RetryDeadCallbacksRequest{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadCallbacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadCallbacksRequest) ProtoMessage() {}
+
+func (x *RetryDeadCallbacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadCallbacksRequest.ProtoReflect.Descriptor instead.
+func (*RetryDeadCallbacksRequest) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{37}
+}
+
+// RetryDeadCallbacksResponse says how many there were.
+type RetryDeadCallbacksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are pending again.
+	Callbacks     int64 `protobuf:"varint,1,opt,name=callbacks,proto3" json:"callbacks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadCallbacksResponse) Reset() {
+	*x = RetryDeadCallbacksResponse{}
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadCallbacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadCallbacksResponse) ProtoMessage() {}
+
+func (x *RetryDeadCallbacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_operator_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadCallbacksResponse.ProtoReflect.Descriptor instead.
+func (*RetryDeadCallbacksResponse) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_operator_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RetryDeadCallbacksResponse) GetCallbacks() int64 {
+	if x != nil {
+		return x.Callbacks
+	}
+	return 0
+}
+
 var File_verigate_v1_operator_service_proto protoreflect.FileDescriptor
 
 const file_verigate_v1_operator_service_proto_rawDesc = "" +
 	"\n" +
-	"\"verigate/v1/operator_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x03\n" +
+	"\"verigate/v1/operator_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17verigate/v1/event.proto\x1a\x1everigate/v1/verification.proto\"\x80\x03\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -1004,14 +2897,179 @@ const file_verigate_v1_operator_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"u\n" +
 	"\x18ListAuditEntriesResponse\x121\n" +
 	"\aentries\x18\x01 \x03(\v2\x17.verigate.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xac\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n" +
+	"\x12GetTimelineRequest\x121\n" +
+	"\x0fverification_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0everificationId\"\xcf\x01\n" +
+	"\x13GetTimelineResponse\x12=\n" +
+	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\x124\n" +
+	"\aentries\x18\x02 \x03(\v2\x1a.verigate.v1.TimelineEntryR\aentries\x12C\n" +
+	"\x0ereconciliation\x18\x03 \x01(\v2\x1b.verigate.v1.ReconciliationR\x0ereconciliation\"\xad\x04\n" +
+	"\rTimelineEntry\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12*\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x16.verigate.v1.EventKindR\x04kind\x120\n" +
+	"\x06source\x18\x03 \x01(\x0e2\x18.verigate.v1.EventSourceR\x06source\x12+\n" +
+	"\x06effect\x18\x04 \x01(\x0e2\x13.verigate.v1.EffectR\x06effect\x12\x12\n" +
+	"\x04rung\x18\x05 \x01(\tR\x04rung\x124\n" +
+	"\x05match\x18\x06 \x01(\x0e2\x1e.verigate.v1.VerificationMatchR\x05match\x12=\n" +
+	"\n" +
+	"from_state\x18\a \x01(\x0e2\x1e.verigate.v1.VerificationStateR\tfromState\x129\n" +
+	"\bto_state\x18\b \x01(\x0e2\x1e.verigate.v1.VerificationStateR\atoState\x12\x18\n" +
+	"\aversion\x18\t \x01(\x03R\aversion\x12!\n" +
+	"\freason_codes\x18\n" +
+	" \x03(\tR\vreasonCodes\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\x12\x1f\n" +
+	"\vdelivery_id\x18\f \x01(\tR\n" +
+	"deliveryId\x12'\n" +
+	"\x0fprovider_status\x18\r \x01(\tR\x0eproviderStatus\"\x8a\x01\n" +
+	"\x0eReconciliation\x12\x1a\n" +
+	"\bpollable\x18\x01 \x01(\bR\bpollable\x12B\n" +
+	"\x0fnext_fetch_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rnextFetchTime\x12\x18\n" +
+	"\afetches\x18\x03 \x01(\x05R\afetches\"\xb2\x01\n" +
+	"\x1bOverrideVerificationRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12@\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1e.verigate.v1.VerificationStateB\n" +
+	"\xbaH\a\x82\x01\x04\x18\x05\x18\x06R\x05state\x127\n" +
+	"\x06reason\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1F\\x7F]*$R\x06reason\"]\n" +
+	"\x1cOverrideVerificationResponse\x12=\n" +
+	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\x80\x04\n" +
+	"\bDelivery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tR\n" +
+	"connection\x12=\n" +
+	"\freceive_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12+\n" +
+	"\x06effect\x18\x04 \x01(\x0e2\x13.verigate.v1.EffectR\x06effect\x129\n" +
+	"\n" +
+	"apply_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tapplyTime\x12'\n" +
+	"\x0fverification_id\x18\x06 \x01(\tR\x0everificationId\x12%\n" +
+	"\x0eprovider_event\x18\a \x01(\tR\rproviderEvent\x12'\n" +
+	"\x0fprovider_status\x18\b \x01(\tR\x0eproviderStatus\x12*\n" +
+	"\x04kind\x18\t \x01(\x0e2\x16.verigate.v1.EventKindR\x04kind\x12\x18\n" +
+	"\aproduct\x18\n" +
+	" \x01(\tR\aproduct\x12#\n" +
+	"\rprovider_refs\x18\v \x03(\tR\fproviderRefs\x12!\n" +
+	"\freason_codes\x18\f \x03(\tR\vreasonCodes\x12\x16\n" +
+	"\x06purged\x18\r \x01(\bR\x06purged\"\x9e\x02\n" +
+	"\x15ListDeliveriesRequest\x12B\n" +
+	"\aeffects\x18\x01 \x03(\x0e2\x13.verigate.v1.EffectB\x13\xbaH\x10\x92\x01\r\x10\t\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\aeffects\x12'\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"connection\x124\n" +
+	"\x0fverification_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0everificationId\x12'\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"w\n" +
+	"\x16ListDeliveriesResponse\x125\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x15.verigate.v1.DeliveryR\n" +
+	"deliveries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
+	"\x12GetDeliveryRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
+	"\fwith_content\x18\x02 \x01(\bR\vwithContent\"\xe1\x01\n" +
+	"\x13GetDeliveryResponse\x121\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x15.verigate.v1.DeliveryR\bdelivery\x12G\n" +
+	"\aheaders\x18\x02 \x03(\v2-.verigate.v1.GetDeliveryResponse.HeadersEntryR\aheaders\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"1\n" +
+	"\x15ReplayDeliveryRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"K\n" +
+	"\x16ReplayDeliveryResponse\x121\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x15.verigate.v1.DeliveryR\bdelivery\"\x9b\x01\n" +
+	"\x13BindDeliveryRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
+	"\x0fverification_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0everificationId\x127\n" +
+	"\x06reason\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1F\\x7F]*$R\x06reason\"\x88\x01\n" +
+	"\x14BindDeliveryResponse\x121\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x15.verigate.v1.DeliveryR\bdelivery\x12=\n" +
+	"\fverification\x18\x02 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\xea\x03\n" +
+	"\bCallback\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12'\n" +
+	"\x0fverification_id\x18\x03 \x01(\tR\x0everificationId\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x126\n" +
+	"\achannel\x18\x05 \x01(\x0e2\x1c.verigate.v1.CallbackChannelR\achannel\x12\x10\n" +
+	"\x03url\x18\x06 \x01(\tR\x03url\x120\n" +
+	"\x05state\x18\a \x01(\x0e2\x1a.verigate.v1.CallbackStateR\x05state\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x1a\n" +
+	"\battempts\x18\t \x01(\x05R\battempts\x12;\n" +
+	"\vcreate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12F\n" +
+	"\x11next_attempt_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12;\n" +
+	"\vfinish_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"finishTime\"\xd4\x01\n" +
+	"\x0fCallbackAttempt\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x129\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1f\n" +
+	"\vstatus_code\x18\x04 \x01(\x05R\n" +
+	"statusCode\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xf9\x01\n" +
+	"\x14ListCallbacksRequest\x12G\n" +
+	"\x06states\x18\x01 \x03(\x0e2\x1a.verigate.v1.CallbackStateB\x13\xbaH\x10\x92\x01\r\x10\x04\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x124\n" +
+	"\x0fverification_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0everificationId\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x129\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x042\x10^[A-Za-z0-9_-]*$R\tpageToken\"t\n" +
+	"\x15ListCallbacksResponse\x123\n" +
+	"\tcallbacks\x18\x01 \x03(\v2\x15.verigate.v1.CallbackR\tcallbacks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\".\n" +
+	"\x12GetCallbackRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x82\x01\n" +
+	"\x13GetCallbackResponse\x121\n" +
+	"\bcallback\x18\x01 \x01(\v2\x15.verigate.v1.CallbackR\bcallback\x128\n" +
+	"\battempts\x18\x02 \x03(\v2\x1c.verigate.v1.CallbackAttemptR\battempts\"0\n" +
+	"\x14RetryCallbackRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"J\n" +
+	"\x15RetryCallbackResponse\x121\n" +
+	"\bcallback\x18\x01 \x01(\v2\x15.verigate.v1.CallbackR\bcallback\"\x1b\n" +
+	"\x19RetryDeadCallbacksRequest\":\n" +
+	"\x1aRetryDeadCallbacksResponse\x12\x1c\n" +
+	"\tcallbacks\x18\x01 \x01(\x03R\tcallbacks*\xd4\x01\n" +
+	"\x06Effect\x12\x16\n" +
+	"\x12EFFECT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eEFFECT_APPLIED\x10\x01\x12\x14\n" +
+	"\x10EFFECT_DUPLICATE\x10\x02\x12\x10\n" +
+	"\fEFFECT_STALE\x10\x03\x12\x12\n" +
+	"\x0eEFFECT_REFUSED\x10\x04\x12\x14\n" +
+	"\x10EFFECT_UNMATCHED\x10\x05\x12\x15\n" +
+	"\x11EFFECT_UNREADABLE\x10\x06\x12\x12\n" +
+	"\x0eEFFECT_UNKNOWN\x10\a\x12\x0f\n" +
+	"\vEFFECT_PING\x10\b\x12\x10\n" +
+	"\fEFFECT_NOTED\x10\t*\x9e\x01\n" +
+	"\rCallbackState\x12\x1e\n" +
+	"\x1aCALLBACK_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CALLBACK_STATE_WAITING\x10\x01\x12\x1a\n" +
+	"\x16CALLBACK_STATE_PENDING\x10\x02\x12\x1c\n" +
+	"\x18CALLBACK_STATE_DELIVERED\x10\x03\x12\x17\n" +
+	"\x13CALLBACK_STATE_DEAD\x10\x04*p\n" +
+	"\x0fCallbackChannel\x12 \n" +
+	"\x1cCALLBACK_CHANNEL_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aCALLBACK_CHANNEL_DECISIONS\x10\x01\x12\x1b\n" +
+	"\x17CALLBACK_CHANNEL_EVENTS\x10\x022\xd9\v\n" +
 	"\x0fOperatorService\x12S\n" +
 	"\fCreateApiKey\x12 .verigate.v1.CreateApiKeyRequest\x1a!.verigate.v1.CreateApiKeyResponse\x12U\n" +
 	"\vListApiKeys\x12\x1f.verigate.v1.ListApiKeysRequest\x1a .verigate.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\fRotateApiKey\x12 .verigate.v1.RotateApiKeyRequest\x1a!.verigate.v1.RotateApiKeyResponse\x12X\n" +
 	"\fRevokeApiKey\x12 .verigate.v1.RevokeApiKeyRequest\x1a!.verigate.v1.RevokeApiKeyResponse\"\x03\x90\x02\x02\x12X\n" +
 	"\fEraseSubject\x12 .verigate.v1.EraseSubjectRequest\x1a!.verigate.v1.EraseSubjectResponse\"\x03\x90\x02\x02\x12d\n" +
-	"\x10ListAuditEntries\x12$.verigate.v1.ListAuditEntriesRequest\x1a%.verigate.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01B<Z:github.com/verigate/verigate/gen/go/verigate/v1;verigatev1b\x06proto3"
+	"\x10ListAuditEntries\x12$.verigate.v1.ListAuditEntriesRequest\x1a%.verigate.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01\x12U\n" +
+	"\vGetTimeline\x12\x1f.verigate.v1.GetTimelineRequest\x1a .verigate.v1.GetTimelineResponse\"\x03\x90\x02\x01\x12p\n" +
+	"\x14OverrideVerification\x12(.verigate.v1.OverrideVerificationRequest\x1a).verigate.v1.OverrideVerificationResponse\"\x03\x90\x02\x02\x12^\n" +
+	"\x0eListDeliveries\x12\".verigate.v1.ListDeliveriesRequest\x1a#.verigate.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\vGetDelivery\x12\x1f.verigate.v1.GetDeliveryRequest\x1a .verigate.v1.GetDeliveryResponse\x12^\n" +
+	"\x0eReplayDelivery\x12\".verigate.v1.ReplayDeliveryRequest\x1a#.verigate.v1.ReplayDeliveryResponse\"\x03\x90\x02\x02\x12S\n" +
+	"\fBindDelivery\x12 .verigate.v1.BindDeliveryRequest\x1a!.verigate.v1.BindDeliveryResponse\x12[\n" +
+	"\rListCallbacks\x12!.verigate.v1.ListCallbacksRequest\x1a\".verigate.v1.ListCallbacksResponse\"\x03\x90\x02\x01\x12U\n" +
+	"\vGetCallback\x12\x1f.verigate.v1.GetCallbackRequest\x1a .verigate.v1.GetCallbackResponse\"\x03\x90\x02\x01\x12[\n" +
+	"\rRetryCallback\x12!.verigate.v1.RetryCallbackRequest\x1a\".verigate.v1.RetryCallbackResponse\"\x03\x90\x02\x02\x12j\n" +
+	"\x12RetryDeadCallbacks\x12&.verigate.v1.RetryDeadCallbacksRequest\x1a'.verigate.v1.RetryDeadCallbacksResponse\"\x03\x90\x02\x02B<Z:github.com/verigate/verigate/gen/go/verigate/v1;verigatev1b\x06proto3"
 
 var (
 	file_verigate_v1_operator_service_proto_rawDescOnce sync.Once
@@ -1025,58 +3083,149 @@ func file_verigate_v1_operator_service_proto_rawDescGZIP() []byte {
 	return file_verigate_v1_operator_service_proto_rawDescData
 }
 
-var file_verigate_v1_operator_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_verigate_v1_operator_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_verigate_v1_operator_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_verigate_v1_operator_service_proto_goTypes = []any{
-	(*ApiKey)(nil),                   // 0: verigate.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),      // 1: verigate.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),     // 2: verigate.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),       // 3: verigate.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),      // 4: verigate.v1.ListApiKeysResponse
-	(*RotateApiKeyRequest)(nil),      // 5: verigate.v1.RotateApiKeyRequest
-	(*RotateApiKeyResponse)(nil),     // 6: verigate.v1.RotateApiKeyResponse
-	(*RevokeApiKeyRequest)(nil),      // 7: verigate.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),     // 8: verigate.v1.RevokeApiKeyResponse
-	(*EraseSubjectRequest)(nil),      // 9: verigate.v1.EraseSubjectRequest
-	(*EraseSubjectResponse)(nil),     // 10: verigate.v1.EraseSubjectResponse
-	(*AuditEntry)(nil),               // 11: verigate.v1.AuditEntry
-	(*ListAuditEntriesRequest)(nil),  // 12: verigate.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil), // 13: verigate.v1.ListAuditEntriesResponse
-	nil,                              // 14: verigate.v1.AuditEntry.DetailsEntry
-	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(Effect)(0),                          // 0: verigate.v1.Effect
+	(CallbackState)(0),                   // 1: verigate.v1.CallbackState
+	(CallbackChannel)(0),                 // 2: verigate.v1.CallbackChannel
+	(*ApiKey)(nil),                       // 3: verigate.v1.ApiKey
+	(*CreateApiKeyRequest)(nil),          // 4: verigate.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),         // 5: verigate.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),           // 6: verigate.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),          // 7: verigate.v1.ListApiKeysResponse
+	(*RotateApiKeyRequest)(nil),          // 8: verigate.v1.RotateApiKeyRequest
+	(*RotateApiKeyResponse)(nil),         // 9: verigate.v1.RotateApiKeyResponse
+	(*RevokeApiKeyRequest)(nil),          // 10: verigate.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),         // 11: verigate.v1.RevokeApiKeyResponse
+	(*EraseSubjectRequest)(nil),          // 12: verigate.v1.EraseSubjectRequest
+	(*EraseSubjectResponse)(nil),         // 13: verigate.v1.EraseSubjectResponse
+	(*AuditEntry)(nil),                   // 14: verigate.v1.AuditEntry
+	(*ListAuditEntriesRequest)(nil),      // 15: verigate.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),     // 16: verigate.v1.ListAuditEntriesResponse
+	(*GetTimelineRequest)(nil),           // 17: verigate.v1.GetTimelineRequest
+	(*GetTimelineResponse)(nil),          // 18: verigate.v1.GetTimelineResponse
+	(*TimelineEntry)(nil),                // 19: verigate.v1.TimelineEntry
+	(*Reconciliation)(nil),               // 20: verigate.v1.Reconciliation
+	(*OverrideVerificationRequest)(nil),  // 21: verigate.v1.OverrideVerificationRequest
+	(*OverrideVerificationResponse)(nil), // 22: verigate.v1.OverrideVerificationResponse
+	(*Delivery)(nil),                     // 23: verigate.v1.Delivery
+	(*ListDeliveriesRequest)(nil),        // 24: verigate.v1.ListDeliveriesRequest
+	(*ListDeliveriesResponse)(nil),       // 25: verigate.v1.ListDeliveriesResponse
+	(*GetDeliveryRequest)(nil),           // 26: verigate.v1.GetDeliveryRequest
+	(*GetDeliveryResponse)(nil),          // 27: verigate.v1.GetDeliveryResponse
+	(*ReplayDeliveryRequest)(nil),        // 28: verigate.v1.ReplayDeliveryRequest
+	(*ReplayDeliveryResponse)(nil),       // 29: verigate.v1.ReplayDeliveryResponse
+	(*BindDeliveryRequest)(nil),          // 30: verigate.v1.BindDeliveryRequest
+	(*BindDeliveryResponse)(nil),         // 31: verigate.v1.BindDeliveryResponse
+	(*Callback)(nil),                     // 32: verigate.v1.Callback
+	(*CallbackAttempt)(nil),              // 33: verigate.v1.CallbackAttempt
+	(*ListCallbacksRequest)(nil),         // 34: verigate.v1.ListCallbacksRequest
+	(*ListCallbacksResponse)(nil),        // 35: verigate.v1.ListCallbacksResponse
+	(*GetCallbackRequest)(nil),           // 36: verigate.v1.GetCallbackRequest
+	(*GetCallbackResponse)(nil),          // 37: verigate.v1.GetCallbackResponse
+	(*RetryCallbackRequest)(nil),         // 38: verigate.v1.RetryCallbackRequest
+	(*RetryCallbackResponse)(nil),        // 39: verigate.v1.RetryCallbackResponse
+	(*RetryDeadCallbacksRequest)(nil),    // 40: verigate.v1.RetryDeadCallbacksRequest
+	(*RetryDeadCallbacksResponse)(nil),   // 41: verigate.v1.RetryDeadCallbacksResponse
+	nil,                                  // 42: verigate.v1.AuditEntry.DetailsEntry
+	nil,                                  // 43: verigate.v1.GetDeliveryResponse.HeadersEntry
+	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 45: google.protobuf.Duration
+	(*Verification)(nil),                 // 46: verigate.v1.Verification
+	(EventKind)(0),                       // 47: verigate.v1.EventKind
+	(EventSource)(0),                     // 48: verigate.v1.EventSource
+	(VerificationMatch)(0),               // 49: verigate.v1.VerificationMatch
+	(VerificationState)(0),               // 50: verigate.v1.VerificationState
 }
 var file_verigate_v1_operator_service_proto_depIdxs = []int32{
-	15, // 0: verigate.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	15, // 1: verigate.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 2: verigate.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	15, // 3: verigate.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	16, // 4: verigate.v1.CreateApiKeyRequest.expires_in:type_name -> google.protobuf.Duration
-	0,  // 5: verigate.v1.CreateApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
-	0,  // 6: verigate.v1.ListApiKeysResponse.api_keys:type_name -> verigate.v1.ApiKey
-	16, // 7: verigate.v1.RotateApiKeyRequest.overlap:type_name -> google.protobuf.Duration
-	0,  // 8: verigate.v1.RotateApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
-	0,  // 9: verigate.v1.RotateApiKeyResponse.predecessor:type_name -> verigate.v1.ApiKey
-	0,  // 10: verigate.v1.RevokeApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
-	15, // 11: verigate.v1.AuditEntry.create_time:type_name -> google.protobuf.Timestamp
-	14, // 12: verigate.v1.AuditEntry.details:type_name -> verigate.v1.AuditEntry.DetailsEntry
-	11, // 13: verigate.v1.ListAuditEntriesResponse.entries:type_name -> verigate.v1.AuditEntry
-	1,  // 14: verigate.v1.OperatorService.CreateApiKey:input_type -> verigate.v1.CreateApiKeyRequest
-	3,  // 15: verigate.v1.OperatorService.ListApiKeys:input_type -> verigate.v1.ListApiKeysRequest
-	5,  // 16: verigate.v1.OperatorService.RotateApiKey:input_type -> verigate.v1.RotateApiKeyRequest
-	7,  // 17: verigate.v1.OperatorService.RevokeApiKey:input_type -> verigate.v1.RevokeApiKeyRequest
-	9,  // 18: verigate.v1.OperatorService.EraseSubject:input_type -> verigate.v1.EraseSubjectRequest
-	12, // 19: verigate.v1.OperatorService.ListAuditEntries:input_type -> verigate.v1.ListAuditEntriesRequest
-	2,  // 20: verigate.v1.OperatorService.CreateApiKey:output_type -> verigate.v1.CreateApiKeyResponse
-	4,  // 21: verigate.v1.OperatorService.ListApiKeys:output_type -> verigate.v1.ListApiKeysResponse
-	6,  // 22: verigate.v1.OperatorService.RotateApiKey:output_type -> verigate.v1.RotateApiKeyResponse
-	8,  // 23: verigate.v1.OperatorService.RevokeApiKey:output_type -> verigate.v1.RevokeApiKeyResponse
-	10, // 24: verigate.v1.OperatorService.EraseSubject:output_type -> verigate.v1.EraseSubjectResponse
-	13, // 25: verigate.v1.OperatorService.ListAuditEntries:output_type -> verigate.v1.ListAuditEntriesResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	44, // 0: verigate.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	44, // 1: verigate.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
+	44, // 2: verigate.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	44, // 3: verigate.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	45, // 4: verigate.v1.CreateApiKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	3,  // 5: verigate.v1.CreateApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
+	3,  // 6: verigate.v1.ListApiKeysResponse.api_keys:type_name -> verigate.v1.ApiKey
+	45, // 7: verigate.v1.RotateApiKeyRequest.overlap:type_name -> google.protobuf.Duration
+	3,  // 8: verigate.v1.RotateApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
+	3,  // 9: verigate.v1.RotateApiKeyResponse.predecessor:type_name -> verigate.v1.ApiKey
+	3,  // 10: verigate.v1.RevokeApiKeyResponse.api_key:type_name -> verigate.v1.ApiKey
+	44, // 11: verigate.v1.AuditEntry.create_time:type_name -> google.protobuf.Timestamp
+	42, // 12: verigate.v1.AuditEntry.details:type_name -> verigate.v1.AuditEntry.DetailsEntry
+	14, // 13: verigate.v1.ListAuditEntriesResponse.entries:type_name -> verigate.v1.AuditEntry
+	46, // 14: verigate.v1.GetTimelineResponse.verification:type_name -> verigate.v1.Verification
+	19, // 15: verigate.v1.GetTimelineResponse.entries:type_name -> verigate.v1.TimelineEntry
+	20, // 16: verigate.v1.GetTimelineResponse.reconciliation:type_name -> verigate.v1.Reconciliation
+	44, // 17: verigate.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	47, // 18: verigate.v1.TimelineEntry.kind:type_name -> verigate.v1.EventKind
+	48, // 19: verigate.v1.TimelineEntry.source:type_name -> verigate.v1.EventSource
+	0,  // 20: verigate.v1.TimelineEntry.effect:type_name -> verigate.v1.Effect
+	49, // 21: verigate.v1.TimelineEntry.match:type_name -> verigate.v1.VerificationMatch
+	50, // 22: verigate.v1.TimelineEntry.from_state:type_name -> verigate.v1.VerificationState
+	50, // 23: verigate.v1.TimelineEntry.to_state:type_name -> verigate.v1.VerificationState
+	44, // 24: verigate.v1.Reconciliation.next_fetch_time:type_name -> google.protobuf.Timestamp
+	50, // 25: verigate.v1.OverrideVerificationRequest.state:type_name -> verigate.v1.VerificationState
+	46, // 26: verigate.v1.OverrideVerificationResponse.verification:type_name -> verigate.v1.Verification
+	44, // 27: verigate.v1.Delivery.receive_time:type_name -> google.protobuf.Timestamp
+	0,  // 28: verigate.v1.Delivery.effect:type_name -> verigate.v1.Effect
+	44, // 29: verigate.v1.Delivery.apply_time:type_name -> google.protobuf.Timestamp
+	47, // 30: verigate.v1.Delivery.kind:type_name -> verigate.v1.EventKind
+	0,  // 31: verigate.v1.ListDeliveriesRequest.effects:type_name -> verigate.v1.Effect
+	23, // 32: verigate.v1.ListDeliveriesResponse.deliveries:type_name -> verigate.v1.Delivery
+	23, // 33: verigate.v1.GetDeliveryResponse.delivery:type_name -> verigate.v1.Delivery
+	43, // 34: verigate.v1.GetDeliveryResponse.headers:type_name -> verigate.v1.GetDeliveryResponse.HeadersEntry
+	23, // 35: verigate.v1.ReplayDeliveryResponse.delivery:type_name -> verigate.v1.Delivery
+	23, // 36: verigate.v1.BindDeliveryResponse.delivery:type_name -> verigate.v1.Delivery
+	46, // 37: verigate.v1.BindDeliveryResponse.verification:type_name -> verigate.v1.Verification
+	2,  // 38: verigate.v1.Callback.channel:type_name -> verigate.v1.CallbackChannel
+	1,  // 39: verigate.v1.Callback.state:type_name -> verigate.v1.CallbackState
+	44, // 40: verigate.v1.Callback.create_time:type_name -> google.protobuf.Timestamp
+	44, // 41: verigate.v1.Callback.next_attempt_time:type_name -> google.protobuf.Timestamp
+	44, // 42: verigate.v1.Callback.finish_time:type_name -> google.protobuf.Timestamp
+	44, // 43: verigate.v1.CallbackAttempt.start_time:type_name -> google.protobuf.Timestamp
+	45, // 44: verigate.v1.CallbackAttempt.duration:type_name -> google.protobuf.Duration
+	1,  // 45: verigate.v1.ListCallbacksRequest.states:type_name -> verigate.v1.CallbackState
+	32, // 46: verigate.v1.ListCallbacksResponse.callbacks:type_name -> verigate.v1.Callback
+	32, // 47: verigate.v1.GetCallbackResponse.callback:type_name -> verigate.v1.Callback
+	33, // 48: verigate.v1.GetCallbackResponse.attempts:type_name -> verigate.v1.CallbackAttempt
+	32, // 49: verigate.v1.RetryCallbackResponse.callback:type_name -> verigate.v1.Callback
+	4,  // 50: verigate.v1.OperatorService.CreateApiKey:input_type -> verigate.v1.CreateApiKeyRequest
+	6,  // 51: verigate.v1.OperatorService.ListApiKeys:input_type -> verigate.v1.ListApiKeysRequest
+	8,  // 52: verigate.v1.OperatorService.RotateApiKey:input_type -> verigate.v1.RotateApiKeyRequest
+	10, // 53: verigate.v1.OperatorService.RevokeApiKey:input_type -> verigate.v1.RevokeApiKeyRequest
+	12, // 54: verigate.v1.OperatorService.EraseSubject:input_type -> verigate.v1.EraseSubjectRequest
+	15, // 55: verigate.v1.OperatorService.ListAuditEntries:input_type -> verigate.v1.ListAuditEntriesRequest
+	17, // 56: verigate.v1.OperatorService.GetTimeline:input_type -> verigate.v1.GetTimelineRequest
+	21, // 57: verigate.v1.OperatorService.OverrideVerification:input_type -> verigate.v1.OverrideVerificationRequest
+	24, // 58: verigate.v1.OperatorService.ListDeliveries:input_type -> verigate.v1.ListDeliveriesRequest
+	26, // 59: verigate.v1.OperatorService.GetDelivery:input_type -> verigate.v1.GetDeliveryRequest
+	28, // 60: verigate.v1.OperatorService.ReplayDelivery:input_type -> verigate.v1.ReplayDeliveryRequest
+	30, // 61: verigate.v1.OperatorService.BindDelivery:input_type -> verigate.v1.BindDeliveryRequest
+	34, // 62: verigate.v1.OperatorService.ListCallbacks:input_type -> verigate.v1.ListCallbacksRequest
+	36, // 63: verigate.v1.OperatorService.GetCallback:input_type -> verigate.v1.GetCallbackRequest
+	38, // 64: verigate.v1.OperatorService.RetryCallback:input_type -> verigate.v1.RetryCallbackRequest
+	40, // 65: verigate.v1.OperatorService.RetryDeadCallbacks:input_type -> verigate.v1.RetryDeadCallbacksRequest
+	5,  // 66: verigate.v1.OperatorService.CreateApiKey:output_type -> verigate.v1.CreateApiKeyResponse
+	7,  // 67: verigate.v1.OperatorService.ListApiKeys:output_type -> verigate.v1.ListApiKeysResponse
+	9,  // 68: verigate.v1.OperatorService.RotateApiKey:output_type -> verigate.v1.RotateApiKeyResponse
+	11, // 69: verigate.v1.OperatorService.RevokeApiKey:output_type -> verigate.v1.RevokeApiKeyResponse
+	13, // 70: verigate.v1.OperatorService.EraseSubject:output_type -> verigate.v1.EraseSubjectResponse
+	16, // 71: verigate.v1.OperatorService.ListAuditEntries:output_type -> verigate.v1.ListAuditEntriesResponse
+	18, // 72: verigate.v1.OperatorService.GetTimeline:output_type -> verigate.v1.GetTimelineResponse
+	22, // 73: verigate.v1.OperatorService.OverrideVerification:output_type -> verigate.v1.OverrideVerificationResponse
+	25, // 74: verigate.v1.OperatorService.ListDeliveries:output_type -> verigate.v1.ListDeliveriesResponse
+	27, // 75: verigate.v1.OperatorService.GetDelivery:output_type -> verigate.v1.GetDeliveryResponse
+	29, // 76: verigate.v1.OperatorService.ReplayDelivery:output_type -> verigate.v1.ReplayDeliveryResponse
+	31, // 77: verigate.v1.OperatorService.BindDelivery:output_type -> verigate.v1.BindDeliveryResponse
+	35, // 78: verigate.v1.OperatorService.ListCallbacks:output_type -> verigate.v1.ListCallbacksResponse
+	37, // 79: verigate.v1.OperatorService.GetCallback:output_type -> verigate.v1.GetCallbackResponse
+	39, // 80: verigate.v1.OperatorService.RetryCallback:output_type -> verigate.v1.RetryCallbackResponse
+	41, // 81: verigate.v1.OperatorService.RetryDeadCallbacks:output_type -> verigate.v1.RetryDeadCallbacksResponse
+	66, // [66:82] is the sub-list for method output_type
+	50, // [50:66] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_verigate_v1_operator_service_proto_init() }
@@ -1084,18 +3233,21 @@ func file_verigate_v1_operator_service_proto_init() {
 	if File_verigate_v1_operator_service_proto != nil {
 		return
 	}
+	file_verigate_v1_event_proto_init()
+	file_verigate_v1_verification_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_verigate_v1_operator_service_proto_rawDesc), len(file_verigate_v1_operator_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   15,
+			NumEnums:      3,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_verigate_v1_operator_service_proto_goTypes,
 		DependencyIndexes: file_verigate_v1_operator_service_proto_depIdxs,
+		EnumInfos:         file_verigate_v1_operator_service_proto_enumTypes,
 		MessageInfos:      file_verigate_v1_operator_service_proto_msgTypes,
 	}.Build()
 	File_verigate_v1_operator_service_proto = out.File

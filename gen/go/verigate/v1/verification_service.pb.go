@@ -49,11 +49,11 @@ type StartVerificationRequest struct {
 	RedirectUrl string `protobuf:"bytes,5,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
 	// Where the person goes after failing or refusing; rules as redirect_url.
 	FailureRedirectUrl string `protobuf:"bytes,6,opt,name=failure_redirect_url,json=failureRedirectUrl,proto3" json:"failure_redirect_url,omitempty"`
-	// Where decisions are sent as signed callbacks; https. Beats the flow's. For
-	// API keys only.
+	// Where the event that ends the verification is sent as a signed callback;
+	// https. Beats the flow's. For API keys only.
 	CallbackUrl string `protobuf:"bytes,7,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	// Where every other event is sent; https. Beats the flow's. For API keys
-	// only.
+	// Where every other event is sent, revisions of a decision included; https.
+	// Beats the flow's. For API keys only.
 	EventsCallbackUrl string `protobuf:"bytes,8,opt,name=events_callback_url,json=eventsCallbackUrl,proto3" json:"events_callback_url,omitempty"`
 	// How long it may take until the decision, from 1 second to 30 days; a
 	// provider's review counts. Empty means the flow's lifetime. For API keys
@@ -68,7 +68,12 @@ type StartVerificationRequest struct {
 	FailureMessage string `protobuf:"bytes,12,opt,name=failure_message,json=failureMessage,proto3" json:"failure_message,omitempty"`
 	// Your own key-value pairs, returned with the verification. Never sent to the
 	// provider. For API keys only.
-	Metadata      map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What you know of the person, for providers that compare it or fill it in;
+	// others leave it alone. It is passed on and forgotten: neither stored nor
+	// logged, and no part of what an idempotency key is tied to. For API keys
+	// only.
+	UserData      *UserData `protobuf:"bytes,14,opt,name=user_data,json=userData,proto3" json:"user_data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -194,6 +199,213 @@ func (x *StartVerificationRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *StartVerificationRequest) GetUserData() *UserData {
+	if x != nil {
+		return x.UserData
+	}
+	return nil
+}
+
+// UserData is what a caller knows of a person. Every field may be empty.
+type UserData struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Given name.
+	FirstName string `protobuf:"bytes,1,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Further given names.
+	MiddleName string `protobuf:"bytes,2,opt,name=middle_name,json=middleName,proto3" json:"middle_name,omitempty"`
+	// Family name.
+	LastName string `protobuf:"bytes,3,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	// YYYY-MM-DD.
+	DateOfBirth string `protobuf:"bytes,4,opt,name=date_of_birth,json=dateOfBirth,proto3" json:"date_of_birth,omitempty"`
+	// In E.164 form, such as +4930123456.
+	PhoneNumber string `protobuf:"bytes,5,opt,name=phone_number,json=phoneNumber,proto3" json:"phone_number,omitempty"`
+	// An e-mail address.
+	EmailAddress string `protobuf:"bytes,6,opt,name=email_address,json=emailAddress,proto3" json:"email_address,omitempty"`
+	// The address that the person's device has on the network.
+	IpAddress string `protobuf:"bytes,7,opt,name=ip_address,json=ipAddress,proto3" json:"ip_address,omitempty"`
+	// Where the person lives.
+	Address       *PostalAddress `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserData) Reset() {
+	*x = UserData{}
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserData) ProtoMessage() {}
+
+func (x *UserData) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserData.ProtoReflect.Descriptor instead.
+func (*UserData) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UserData) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *UserData) GetMiddleName() string {
+	if x != nil {
+		return x.MiddleName
+	}
+	return ""
+}
+
+func (x *UserData) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+func (x *UserData) GetDateOfBirth() string {
+	if x != nil {
+		return x.DateOfBirth
+	}
+	return ""
+}
+
+func (x *UserData) GetPhoneNumber() string {
+	if x != nil {
+		return x.PhoneNumber
+	}
+	return ""
+}
+
+func (x *UserData) GetEmailAddress() string {
+	if x != nil {
+		return x.EmailAddress
+	}
+	return ""
+}
+
+func (x *UserData) GetIpAddress() string {
+	if x != nil {
+		return x.IpAddress
+	}
+	return ""
+}
+
+func (x *UserData) GetAddress() *PostalAddress {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+// PostalAddress is where a person lives. Every field may be empty.
+type PostalAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Street and number.
+	Street_1 string `protobuf:"bytes,1,opt,name=street_1,json=street1,proto3" json:"street_1,omitempty"`
+	// More of it.
+	Street_2 string `protobuf:"bytes,2,opt,name=street_2,json=street2,proto3" json:"street_2,omitempty"`
+	// The town.
+	City string `protobuf:"bytes,3,opt,name=city,proto3" json:"city,omitempty"`
+	// State, province or region.
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// Postal code.
+	ZipCode string `protobuf:"bytes,5,opt,name=zip_code,json=zipCode,proto3" json:"zip_code,omitempty"`
+	// ISO 3166-1 alpha-2, such as DE.
+	Country       string `protobuf:"bytes,6,opt,name=country,proto3" json:"country,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostalAddress) Reset() {
+	*x = PostalAddress{}
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostalAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostalAddress) ProtoMessage() {}
+
+func (x *PostalAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostalAddress.ProtoReflect.Descriptor instead.
+func (*PostalAddress) Descriptor() ([]byte, []int) {
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PostalAddress) GetStreet_1() string {
+	if x != nil {
+		return x.Street_1
+	}
+	return ""
+}
+
+func (x *PostalAddress) GetStreet_2() string {
+	if x != nil {
+		return x.Street_2
+	}
+	return ""
+}
+
+func (x *PostalAddress) GetCity() string {
+	if x != nil {
+		return x.City
+	}
+	return ""
+}
+
+func (x *PostalAddress) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *PostalAddress) GetZipCode() string {
+	if x != nil {
+		return x.ZipCode
+	}
+	return ""
+}
+
+func (x *PostalAddress) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
 // StartVerificationResponse says where to send the person and how to watch.
 type StartVerificationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -211,7 +423,7 @@ type StartVerificationResponse struct {
 
 func (x *StartVerificationResponse) Reset() {
 	*x = StartVerificationResponse{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[1]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +435,7 @@ func (x *StartVerificationResponse) String() string {
 func (*StartVerificationResponse) ProtoMessage() {}
 
 func (x *StartVerificationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[1]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +448,7 @@ func (x *StartVerificationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartVerificationResponse.ProtoReflect.Descriptor instead.
 func (*StartVerificationResponse) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{1}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StartVerificationResponse) GetVerification() *Verification {
@@ -279,7 +491,7 @@ type GetVerificationRequest struct {
 
 func (x *GetVerificationRequest) Reset() {
 	*x = GetVerificationRequest{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[2]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +503,7 @@ func (x *GetVerificationRequest) String() string {
 func (*GetVerificationRequest) ProtoMessage() {}
 
 func (x *GetVerificationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[2]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +516,7 @@ func (x *GetVerificationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVerificationRequest.ProtoReflect.Descriptor instead.
 func (*GetVerificationRequest) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{2}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetVerificationRequest) GetId() string {
@@ -346,7 +558,7 @@ type GetVerificationResponse struct {
 
 func (x *GetVerificationResponse) Reset() {
 	*x = GetVerificationResponse{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[3]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +570,7 @@ func (x *GetVerificationResponse) String() string {
 func (*GetVerificationResponse) ProtoMessage() {}
 
 func (x *GetVerificationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[3]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +583,7 @@ func (x *GetVerificationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVerificationResponse.ProtoReflect.Descriptor instead.
 func (*GetVerificationResponse) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{3}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetVerificationResponse) GetVerification() *Verification {
@@ -404,7 +616,7 @@ type ListVerificationsRequest struct {
 
 func (x *ListVerificationsRequest) Reset() {
 	*x = ListVerificationsRequest{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[4]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +628,7 @@ func (x *ListVerificationsRequest) String() string {
 func (*ListVerificationsRequest) ProtoMessage() {}
 
 func (x *ListVerificationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[4]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +641,7 @@ func (x *ListVerificationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVerificationsRequest.ProtoReflect.Descriptor instead.
 func (*ListVerificationsRequest) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{4}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListVerificationsRequest) GetStates() []VerificationState {
@@ -494,7 +706,7 @@ type ListVerificationsResponse struct {
 
 func (x *ListVerificationsResponse) Reset() {
 	*x = ListVerificationsResponse{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[5]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +718,7 @@ func (x *ListVerificationsResponse) String() string {
 func (*ListVerificationsResponse) ProtoMessage() {}
 
 func (x *ListVerificationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[5]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +731,7 @@ func (x *ListVerificationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVerificationsResponse.ProtoReflect.Descriptor instead.
 func (*ListVerificationsResponse) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{5}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListVerificationsResponse) GetVerifications() []*Verification {
@@ -549,7 +761,7 @@ type CancelVerificationRequest struct {
 
 func (x *CancelVerificationRequest) Reset() {
 	*x = CancelVerificationRequest{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[6]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +773,7 @@ func (x *CancelVerificationRequest) String() string {
 func (*CancelVerificationRequest) ProtoMessage() {}
 
 func (x *CancelVerificationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[6]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +786,7 @@ func (x *CancelVerificationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelVerificationRequest.ProtoReflect.Descriptor instead.
 func (*CancelVerificationRequest) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{6}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CancelVerificationRequest) GetId() string {
@@ -602,7 +814,7 @@ type CancelVerificationResponse struct {
 
 func (x *CancelVerificationResponse) Reset() {
 	*x = CancelVerificationResponse{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[7]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +826,7 @@ func (x *CancelVerificationResponse) String() string {
 func (*CancelVerificationResponse) ProtoMessage() {}
 
 func (x *CancelVerificationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[7]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +839,7 @@ func (x *CancelVerificationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelVerificationResponse.ProtoReflect.Descriptor instead.
 func (*CancelVerificationResponse) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{7}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CancelVerificationResponse) GetVerification() *Verification {
@@ -652,7 +864,7 @@ type WatchStatusRequest struct {
 
 func (x *WatchStatusRequest) Reset() {
 	*x = WatchStatusRequest{}
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[8]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +876,7 @@ func (x *WatchStatusRequest) String() string {
 func (*WatchStatusRequest) ProtoMessage() {}
 
 func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_verigate_v1_verification_service_proto_msgTypes[8]
+	mi := &file_verigate_v1_verification_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +889,7 @@ func (x *WatchStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatusRequest.ProtoReflect.Descriptor instead.
 func (*WatchStatusRequest) Descriptor() ([]byte, []int) {
-	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{8}
+	return file_verigate_v1_verification_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchStatusRequest) GetId() string {
@@ -705,7 +917,7 @@ var File_verigate_v1_verification_service_proto protoreflect.FileDescriptor
 
 const file_verigate_v1_verification_service_proto_rawDesc = "" +
 	"\n" +
-	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\xd3\x06\n" +
+	"&verigate/v1/verification_service.proto\x12\vverigate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1everigate/v1/verification.proto\"\x87\a\n" +
 	"\x18StartVerificationRequest\x12+\n" +
 	"\x04flow\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18@2\f^[a-z0-9-]*$R\x04flow\x127\n" +
 	"\asubject\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x022\x13^[^\\x00-\\x1F\\x7F]*$R\asubject\x12;\n" +
@@ -722,10 +934,31 @@ const file_verigate_v1_verification_service_proto_rawDesc = "" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageTitle\x121\n" +
 	"\x0fsuccess_message\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x0esuccessMessage\x121\n" +
 	"\x0ffailure_message\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x0efailureMessage\x12h\n" +
-	"\bmetadata\x18\r \x03(\v23.verigate.v1.StartVerificationRequest.MetadataEntryB\x17\xbaH\x14\x9a\x01\x11\x10 \"\x06r\x04\x10\x01\x18@*\x05r\x03\x18\x80\x04R\bmetadata\x1a;\n" +
+	"\bmetadata\x18\r \x03(\v23.verigate.v1.StartVerificationRequest.MetadataEntryB\x17\xbaH\x14\x9a\x01\x11\x10 \"\x06r\x04\x10\x01\x18@*\x05r\x03\x18\x80\x04R\bmetadata\x122\n" +
+	"\tuser_data\x18\x0e \x01(\v2\x15.verigate.v1.UserDataR\buserData\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x03\n" +
+	"\bUserData\x12'\n" +
+	"\n" +
+	"first_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tfirstName\x12)\n" +
+	"\vmiddle_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
+	"middleName\x12%\n" +
+	"\tlast_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\blastName\x12J\n" +
+	"\rdate_of_birth\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\vdateOfBirth\x12=\n" +
+	"\fphone_number\x18\x05 \x01(\tB\x1a\xbaH\x17r\x152\x13^([+][0-9]{4,20})?$R\vphoneNumber\x12-\n" +
+	"\remail_address\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\femailAddress\x12)\n" +
+	"\n" +
+	"ip_address\x18\a \x01(\tB\n" +
+	"\xbaH\a\xd8\x01\x01r\x02p\x01R\tipAddress\x124\n" +
+	"\aaddress\x18\b \x01(\v2\x1a.verigate.v1.PostalAddressR\aaddress\"\xeb\x01\n" +
+	"\rPostalAddress\x12#\n" +
+	"\bstreet_1\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\astreet1\x12#\n" +
+	"\bstreet_2\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\astreet2\x12\x1c\n" +
+	"\x04city\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04city\x12\x1e\n" +
+	"\x05state\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05state\x12\"\n" +
+	"\bzip_code\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\azipCode\x12.\n" +
+	"\acountry\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\acountry\"\x9c\x01\n" +
 	"\x19StartVerificationResponse\x12=\n" +
 	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\x12\x1d\n" +
 	"\n" +
@@ -781,50 +1014,54 @@ func file_verigate_v1_verification_service_proto_rawDescGZIP() []byte {
 	return file_verigate_v1_verification_service_proto_rawDescData
 }
 
-var file_verigate_v1_verification_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_verigate_v1_verification_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_verigate_v1_verification_service_proto_goTypes = []any{
 	(*StartVerificationRequest)(nil),   // 0: verigate.v1.StartVerificationRequest
-	(*StartVerificationResponse)(nil),  // 1: verigate.v1.StartVerificationResponse
-	(*GetVerificationRequest)(nil),     // 2: verigate.v1.GetVerificationRequest
-	(*GetVerificationResponse)(nil),    // 3: verigate.v1.GetVerificationResponse
-	(*ListVerificationsRequest)(nil),   // 4: verigate.v1.ListVerificationsRequest
-	(*ListVerificationsResponse)(nil),  // 5: verigate.v1.ListVerificationsResponse
-	(*CancelVerificationRequest)(nil),  // 6: verigate.v1.CancelVerificationRequest
-	(*CancelVerificationResponse)(nil), // 7: verigate.v1.CancelVerificationResponse
-	(*WatchStatusRequest)(nil),         // 8: verigate.v1.WatchStatusRequest
-	nil,                                // 9: verigate.v1.StartVerificationRequest.MetadataEntry
-	(*durationpb.Duration)(nil),        // 10: google.protobuf.Duration
-	(*Verification)(nil),               // 11: verigate.v1.Verification
-	(VerificationState)(0),             // 12: verigate.v1.VerificationState
-	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
-	(*StatusUpdate)(nil),               // 14: verigate.v1.StatusUpdate
+	(*UserData)(nil),                   // 1: verigate.v1.UserData
+	(*PostalAddress)(nil),              // 2: verigate.v1.PostalAddress
+	(*StartVerificationResponse)(nil),  // 3: verigate.v1.StartVerificationResponse
+	(*GetVerificationRequest)(nil),     // 4: verigate.v1.GetVerificationRequest
+	(*GetVerificationResponse)(nil),    // 5: verigate.v1.GetVerificationResponse
+	(*ListVerificationsRequest)(nil),   // 6: verigate.v1.ListVerificationsRequest
+	(*ListVerificationsResponse)(nil),  // 7: verigate.v1.ListVerificationsResponse
+	(*CancelVerificationRequest)(nil),  // 8: verigate.v1.CancelVerificationRequest
+	(*CancelVerificationResponse)(nil), // 9: verigate.v1.CancelVerificationResponse
+	(*WatchStatusRequest)(nil),         // 10: verigate.v1.WatchStatusRequest
+	nil,                                // 11: verigate.v1.StartVerificationRequest.MetadataEntry
+	(*durationpb.Duration)(nil),        // 12: google.protobuf.Duration
+	(*Verification)(nil),               // 13: verigate.v1.Verification
+	(VerificationState)(0),             // 14: verigate.v1.VerificationState
+	(*timestamppb.Timestamp)(nil),      // 15: google.protobuf.Timestamp
+	(*StatusUpdate)(nil),               // 16: verigate.v1.StatusUpdate
 }
 var file_verigate_v1_verification_service_proto_depIdxs = []int32{
-	10, // 0: verigate.v1.StartVerificationRequest.expires_in:type_name -> google.protobuf.Duration
-	9,  // 1: verigate.v1.StartVerificationRequest.metadata:type_name -> verigate.v1.StartVerificationRequest.MetadataEntry
-	11, // 2: verigate.v1.StartVerificationResponse.verification:type_name -> verigate.v1.Verification
-	10, // 3: verigate.v1.GetVerificationRequest.wait:type_name -> google.protobuf.Duration
-	11, // 4: verigate.v1.GetVerificationResponse.verification:type_name -> verigate.v1.Verification
-	12, // 5: verigate.v1.ListVerificationsRequest.states:type_name -> verigate.v1.VerificationState
-	13, // 6: verigate.v1.ListVerificationsRequest.create_time_from:type_name -> google.protobuf.Timestamp
-	13, // 7: verigate.v1.ListVerificationsRequest.create_time_until:type_name -> google.protobuf.Timestamp
-	11, // 8: verigate.v1.ListVerificationsResponse.verifications:type_name -> verigate.v1.Verification
-	11, // 9: verigate.v1.CancelVerificationResponse.verification:type_name -> verigate.v1.Verification
-	0,  // 10: verigate.v1.VerificationService.StartVerification:input_type -> verigate.v1.StartVerificationRequest
-	2,  // 11: verigate.v1.VerificationService.GetVerification:input_type -> verigate.v1.GetVerificationRequest
-	4,  // 12: verigate.v1.VerificationService.ListVerifications:input_type -> verigate.v1.ListVerificationsRequest
-	6,  // 13: verigate.v1.VerificationService.CancelVerification:input_type -> verigate.v1.CancelVerificationRequest
-	8,  // 14: verigate.v1.VerificationService.WatchStatus:input_type -> verigate.v1.WatchStatusRequest
-	1,  // 15: verigate.v1.VerificationService.StartVerification:output_type -> verigate.v1.StartVerificationResponse
-	3,  // 16: verigate.v1.VerificationService.GetVerification:output_type -> verigate.v1.GetVerificationResponse
-	5,  // 17: verigate.v1.VerificationService.ListVerifications:output_type -> verigate.v1.ListVerificationsResponse
-	7,  // 18: verigate.v1.VerificationService.CancelVerification:output_type -> verigate.v1.CancelVerificationResponse
-	14, // 19: verigate.v1.VerificationService.WatchStatus:output_type -> verigate.v1.StatusUpdate
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 0: verigate.v1.StartVerificationRequest.expires_in:type_name -> google.protobuf.Duration
+	11, // 1: verigate.v1.StartVerificationRequest.metadata:type_name -> verigate.v1.StartVerificationRequest.MetadataEntry
+	1,  // 2: verigate.v1.StartVerificationRequest.user_data:type_name -> verigate.v1.UserData
+	2,  // 3: verigate.v1.UserData.address:type_name -> verigate.v1.PostalAddress
+	13, // 4: verigate.v1.StartVerificationResponse.verification:type_name -> verigate.v1.Verification
+	12, // 5: verigate.v1.GetVerificationRequest.wait:type_name -> google.protobuf.Duration
+	13, // 6: verigate.v1.GetVerificationResponse.verification:type_name -> verigate.v1.Verification
+	14, // 7: verigate.v1.ListVerificationsRequest.states:type_name -> verigate.v1.VerificationState
+	15, // 8: verigate.v1.ListVerificationsRequest.create_time_from:type_name -> google.protobuf.Timestamp
+	15, // 9: verigate.v1.ListVerificationsRequest.create_time_until:type_name -> google.protobuf.Timestamp
+	13, // 10: verigate.v1.ListVerificationsResponse.verifications:type_name -> verigate.v1.Verification
+	13, // 11: verigate.v1.CancelVerificationResponse.verification:type_name -> verigate.v1.Verification
+	0,  // 12: verigate.v1.VerificationService.StartVerification:input_type -> verigate.v1.StartVerificationRequest
+	4,  // 13: verigate.v1.VerificationService.GetVerification:input_type -> verigate.v1.GetVerificationRequest
+	6,  // 14: verigate.v1.VerificationService.ListVerifications:input_type -> verigate.v1.ListVerificationsRequest
+	8,  // 15: verigate.v1.VerificationService.CancelVerification:input_type -> verigate.v1.CancelVerificationRequest
+	10, // 16: verigate.v1.VerificationService.WatchStatus:input_type -> verigate.v1.WatchStatusRequest
+	3,  // 17: verigate.v1.VerificationService.StartVerification:output_type -> verigate.v1.StartVerificationResponse
+	5,  // 18: verigate.v1.VerificationService.GetVerification:output_type -> verigate.v1.GetVerificationResponse
+	7,  // 19: verigate.v1.VerificationService.ListVerifications:output_type -> verigate.v1.ListVerificationsResponse
+	9,  // 20: verigate.v1.VerificationService.CancelVerification:output_type -> verigate.v1.CancelVerificationResponse
+	16, // 21: verigate.v1.VerificationService.WatchStatus:output_type -> verigate.v1.StatusUpdate
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_verigate_v1_verification_service_proto_init() }
@@ -839,7 +1076,7 @@ func file_verigate_v1_verification_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_verigate_v1_verification_service_proto_rawDesc), len(file_verigate_v1_verification_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

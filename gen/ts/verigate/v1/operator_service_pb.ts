@@ -2,18 +2,22 @@
 // @generated from file verigate/v1/operator_service.proto (package verigate.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { EventKind, EventSource } from "./event_pb.js";
+import { file_verigate_v1_event } from "./event_pb.js";
+import type { Verification, VerificationMatch, VerificationState } from "./verification_pb.js";
+import { file_verigate_v1_verification } from "./verification_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file verigate/v1/operator_service.proto.
  */
 export const file_verigate_v1_operator_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJ2ZXJpZ2F0ZS92MS9vcGVyYXRvcl9zZXJ2aWNlLnByb3RvEgt2ZXJpZ2F0ZS52MSKjAgoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN1Y2Nlc3Nvcl9pZBgIIAEoCRITCgtlbnZpcm9ubWVudBgJIAEoCSLoAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIsCgRuYW1lGAEgASgJQh66SBtyGRABGGQyE15bXlx4MDAtXHgxRlx4N0ZdKiQSYAoGc2NvcGVzGAIgAygJQlC6SE2SAUoIARAEGAEiQnJAUhN2ZXJpZmljYXRpb25zOndyaXRlUhJ2ZXJpZmljYXRpb25zOnJlYWRSC2V2ZW50czpyZWFkUghvcGVyYXRvchJBCgpleHBpcmVzX2luGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiBgiAhrCWATICCDwiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiFAoSTGlzdEFwaUtleXNSZXF1ZXN0IjwKE0xpc3RBcGlLZXlzUmVzcG9uc2USJQoIYXBpX2tleXMYASADKAsyEy52ZXJpZ2F0ZS52MS5BcGlLZXkidQoTUm90YXRlQXBpS2V5UmVxdWVzdBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXsxNn0kEjsKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyACJ2ChRSb3RhdGVBcGlLZXlSZXNwb25zZRIkCgdhcGlfa2V5GAEgASgLMhMudmVyaWdhdGUudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRIoCgtwcmVkZWNlc3NvchgDIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleSI4ChNSZXZva2VBcGlLZXlSZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezE2fSQiPAoUUmV2b2tlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleSJjChNFcmFzZVN1YmplY3RSZXF1ZXN0EhsKB3N1YmplY3QYASABKAlCCrpIB3IFEAEYgAISLwoGcmVhc29uGAIgASgJQh+6SBxyGhABGMgBMhNeW15ceDAwLVx4MUZceDdGXSokImcKFEVyYXNlU3ViamVjdFJlc3BvbnNlEhIKCmVyYXN1cmVfaWQYASABKAkSFQoNdmVyaWZpY2F0aW9ucxgCIAEoAxIQCghjYW5jZWxlZBgDIAEoAxISCgpkZWxpdmVyaWVzGAQgASgDIoQCCgpBdWRpdEVudHJ5EgoKAmlkGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgDIAEoCRIPCgdhZGRyZXNzGAQgASgJEg4KBmFjdGlvbhgFIAEoCRIOCgZ0YXJnZXQYBiABKAkSNQoHZGV0YWlscxgHIAMoCzIkLnZlcmlnYXRlLnYxLkF1ZGl0RW50cnkuRGV0YWlsc0VudHJ5EhIKCnJlcXVlc3RfaWQYCCABKAkaLgoMRGV0YWlsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimwEKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhcKBmFjdGlvbhgBIAEoCUIHukgEcgIYQBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDGIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUYyAEoABIuCgpwYWdlX3Rva2VuGAQgASgJQhq6SBdyFRiABDIQXltBLVphLXowLTlfLV0qJCJdChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLnZlcmlnYXRlLnYxLkF1ZGl0RW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMqwECg9PcGVyYXRvclNlcnZpY2USUwoMQ3JlYXRlQXBpS2V5EiAudmVyaWdhdGUudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBohLnZlcmlnYXRlLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlElUKC0xpc3RBcGlLZXlzEh8udmVyaWdhdGUudjEuTGlzdEFwaUtleXNSZXF1ZXN0GiAudmVyaWdhdGUudjEuTGlzdEFwaUtleXNSZXNwb25zZSIDkAIBElMKDFJvdGF0ZUFwaUtleRIgLnZlcmlnYXRlLnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaIS52ZXJpZ2F0ZS52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZRJYCgxSZXZva2VBcGlLZXkSIC52ZXJpZ2F0ZS52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiEudmVyaWdhdGUudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiA5ACAhJYCgxFcmFzZVN1YmplY3QSIC52ZXJpZ2F0ZS52MS5FcmFzZVN1YmplY3RSZXF1ZXN0GiEudmVyaWdhdGUudjEuRXJhc2VTdWJqZWN0UmVzcG9uc2UiA5ACAhJkChBMaXN0QXVkaXRFbnRyaWVzEiQudmVyaWdhdGUudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJS52ZXJpZ2F0ZS52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2UiA5ACAUI8WjpnaXRodWIuY29tL3ZlcmlnYXRlL3ZlcmlnYXRlL2dlbi9nby92ZXJpZ2F0ZS92MTt2ZXJpZ2F0ZXYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiJ2ZXJpZ2F0ZS92MS9vcGVyYXRvcl9zZXJ2aWNlLnByb3RvEgt2ZXJpZ2F0ZS52MSKjAgoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHN1Y2Nlc3Nvcl9pZBgIIAEoCRITCgtlbnZpcm9ubWVudBgJIAEoCSLoAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIsCgRuYW1lGAEgASgJQh66SBtyGRABGGQyE15bXlx4MDAtXHgxRlx4N0ZdKiQSYAoGc2NvcGVzGAIgAygJQlC6SE2SAUoIARAEGAEiQnJAUhN2ZXJpZmljYXRpb25zOndyaXRlUhJ2ZXJpZmljYXRpb25zOnJlYWRSC2V2ZW50czpyZWFkUghvcGVyYXRvchJBCgpleHBpcmVzX2luGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiBgiAhrCWATICCDwiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiFAoSTGlzdEFwaUtleXNSZXF1ZXN0IjwKE0xpc3RBcGlLZXlzUmVzcG9uc2USJQoIYXBpX2tleXMYASADKAsyEy52ZXJpZ2F0ZS52MS5BcGlLZXkidQoTUm90YXRlQXBpS2V5UmVxdWVzdBIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXsxNn0kEjsKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyACJ2ChRSb3RhdGVBcGlLZXlSZXNwb25zZRIkCgdhcGlfa2V5GAEgASgLMhMudmVyaWdhdGUudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCRIoCgtwcmVkZWNlc3NvchgDIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleSI4ChNSZXZva2VBcGlLZXlSZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezE2fSQiPAoUUmV2b2tlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLnZlcmlnYXRlLnYxLkFwaUtleSJjChNFcmFzZVN1YmplY3RSZXF1ZXN0EhsKB3N1YmplY3QYASABKAlCCrpIB3IFEAEYgAISLwoGcmVhc29uGAIgASgJQh+6SBxyGhABGMgBMhNeW15ceDAwLVx4MUZceDdGXSokImcKFEVyYXNlU3ViamVjdFJlc3BvbnNlEhIKCmVyYXN1cmVfaWQYASABKAkSFQoNdmVyaWZpY2F0aW9ucxgCIAEoAxIQCghjYW5jZWxlZBgDIAEoAxISCgpkZWxpdmVyaWVzGAQgASgDIoQCCgpBdWRpdEVudHJ5EgoKAmlkGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgDIAEoCRIPCgdhZGRyZXNzGAQgASgJEg4KBmFjdGlvbhgFIAEoCRIOCgZ0YXJnZXQYBiABKAkSNQoHZGV0YWlscxgHIAMoCzIkLnZlcmlnYXRlLnYxLkF1ZGl0RW50cnkuRGV0YWlsc0VudHJ5EhIKCnJlcXVlc3RfaWQYCCABKAkaLgoMRGV0YWlsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimwEKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhcKBmFjdGlvbhgBIAEoCUIHukgEcgIYQBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDGIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUYyAEoABIuCgpwYWdlX3Rva2VuGAQgASgJQhq6SBdyFRiABDIQXltBLVphLXowLTlfLV0qJCJdChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLnZlcmlnYXRlLnYxLkF1ZGl0RW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKEkdldFRpbWVsaW5lUmVxdWVzdBIhCg92ZXJpZmljYXRpb25faWQYASABKAlCCLpIBXIDsAEBIqgBChNHZXRUaW1lbGluZVJlc3BvbnNlEi8KDHZlcmlmaWNhdGlvbhgBIAEoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbhIrCgdlbnRyaWVzGAIgAygLMhoudmVyaWdhdGUudjEuVGltZWxpbmVFbnRyeRIzCg5yZWNvbmNpbGlhdGlvbhgDIAEoCzIbLnZlcmlnYXRlLnYxLlJlY29uY2lsaWF0aW9uIrYDCg1UaW1lbGluZUVudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBGtpbmQYAiABKA4yFi52ZXJpZ2F0ZS52MS5FdmVudEtpbmQSKAoGc291cmNlGAMgASgOMhgudmVyaWdhdGUudjEuRXZlbnRTb3VyY2USIwoGZWZmZWN0GAQgASgOMhMudmVyaWdhdGUudjEuRWZmZWN0EgwKBHJ1bmcYBSABKAkSLQoFbWF0Y2gYBiABKA4yHi52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb25NYXRjaBIyCgpmcm9tX3N0YXRlGAcgASgOMh4udmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uU3RhdGUSMAoIdG9fc3RhdGUYCCABKA4yHi52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb25TdGF0ZRIPCgd2ZXJzaW9uGAkgASgDEhQKDHJlYXNvbl9jb2RlcxgKIAMoCRIOCgZyZWFzb24YCyABKAkSEwoLZGVsaXZlcnlfaWQYDCABKAkSFwoPcHJvdmlkZXJfc3RhdHVzGA0gASgJImgKDlJlY29uY2lsaWF0aW9uEhAKCHBvbGxhYmxlGAEgASgIEjMKD25leHRfZmV0Y2hfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZmV0Y2hlcxgDIAEoBSKfAQobT3ZlcnJpZGVWZXJpZmljYXRpb25SZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARI5CgVzdGF0ZRgCIAEoDjIeLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvblN0YXRlQgq6SAeCAQQYBRgGEi8KBnJlYXNvbhgDIAEoCUIfukgcchoQARjIATITXlteXHgwMC1ceDFGXHg3Rl0qJCJPChxPdmVycmlkZVZlcmlmaWNhdGlvblJlc3BvbnNlEi8KDHZlcmlmaWNhdGlvbhgBIAEoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbiLvAgoIRGVsaXZlcnkSCgoCaWQYASABKAkSEgoKY29ubmVjdGlvbhgCIAEoCRIwCgxyZWNlaXZlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBmVmZmVjdBgEIAEoDjITLnZlcmlnYXRlLnYxLkVmZmVjdBIuCgphcHBseV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg92ZXJpZmljYXRpb25faWQYBiABKAkSFgoOcHJvdmlkZXJfZXZlbnQYByABKAkSFwoPcHJvdmlkZXJfc3RhdHVzGAggASgJEiQKBGtpbmQYCSABKA4yFi52ZXJpZ2F0ZS52MS5FdmVudEtpbmQSDwoHcHJvZHVjdBgKIAEoCRIVCg1wcm92aWRlcl9yZWZzGAsgAygJEhQKDHJlYXNvbl9jb2RlcxgMIAMoCRIOCgZwdXJnZWQYDSABKAgi5AEKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBI5CgdlZmZlY3RzGAEgAygOMhMudmVyaWdhdGUudjEuRWZmZWN0QhO6SBCSAQ0QCRgBIgeCAQQQASAAEhsKCmNvbm5lY3Rpb24YAiABKAlCB7pIBHICGEASJAoPdmVyaWZpY2F0aW9uX2lkGAMgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGMgBKAASLgoKcGFnZV90b2tlbhgFIAEoCUIaukgXchUYgAQyEF5bQS1aYS16MC05Xy1dKiQiXAoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIpCgpkZWxpdmVyaWVzGAEgAygLMhUudmVyaWdhdGUudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKEkdldERlbGl2ZXJ5UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESFAoMd2l0aF9jb250ZW50GAIgASgIIrwBChNHZXREZWxpdmVyeVJlc3BvbnNlEicKCGRlbGl2ZXJ5GAEgASgLMhUudmVyaWdhdGUudjEuRGVsaXZlcnkSPgoHaGVhZGVycxgCIAMoCzItLnZlcmlnYXRlLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2UuSGVhZGVyc0VudHJ5EgwKBGJvZHkYAyABKAwaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLQoVUmVwbGF5RGVsaXZlcnlSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASJBChZSZXBsYXlEZWxpdmVyeVJlc3BvbnNlEicKCGRlbGl2ZXJ5GAEgASgLMhUudmVyaWdhdGUudjEuRGVsaXZlcnkifwoTQmluZERlbGl2ZXJ5UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESIQoPdmVyaWZpY2F0aW9uX2lkGAIgASgJQgi6SAVyA7ABARIvCgZyZWFzb24YAyABKAlCH7pIHHIaEAEYyAEyE15bXlx4MDAtXHgxRlx4N0ZdKiQicAoUQmluZERlbGl2ZXJ5UmVzcG9uc2USJwoIZGVsaXZlcnkYASABKAsyFS52ZXJpZ2F0ZS52MS5EZWxpdmVyeRIvCgx2ZXJpZmljYXRpb24YAiABKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24i9AIKCENhbGxiYWNrEgoKAmlkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhcKD3ZlcmlmaWNhdGlvbl9pZBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgDEi0KB2NoYW5uZWwYBSABKA4yHC52ZXJpZ2F0ZS52MS5DYWxsYmFja0NoYW5uZWwSCwoDdXJsGAYgASgJEikKBXN0YXRlGAcgASgOMhoudmVyaWdhdGUudjEuQ2FsbGJhY2tTdGF0ZRIOCgZyZWFzb24YCCABKAkSEAoIYXR0ZW1wdHMYCSABKAUSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEW5leHRfYXR0ZW1wdF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiowEKD0NhbGxiYWNrQXR0ZW1wdBIOCgZudW1iZXIYASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIZHVyYXRpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLc3RhdHVzX2NvZGUYBCABKAUSDgoGcmVhc29uGAUgASgJIswBChRMaXN0Q2FsbGJhY2tzUmVxdWVzdBI/CgZzdGF0ZXMYASADKA4yGi52ZXJpZ2F0ZS52MS5DYWxsYmFja1N0YXRlQhO6SBCSAQ0QBBgBIgeCAQQQASAAEiQKD3ZlcmlmaWNhdGlvbl9pZBgCIAEoCUILukgI2AEBcgOwAQESHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjIASgAEi4KCnBhZ2VfdG9rZW4YBCABKAlCGrpIF3IVGIAEMhBeW0EtWmEtejAtOV8tXSokIloKFUxpc3RDYWxsYmFja3NSZXNwb25zZRIoCgljYWxsYmFja3MYASADKAsyFS52ZXJpZ2F0ZS52MS5DYWxsYmFjaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoSR2V0Q2FsbGJhY2tSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASJuChNHZXRDYWxsYmFja1Jlc3BvbnNlEicKCGNhbGxiYWNrGAEgASgLMhUudmVyaWdhdGUudjEuQ2FsbGJhY2sSLgoIYXR0ZW1wdHMYAiADKAsyHC52ZXJpZ2F0ZS52MS5DYWxsYmFja0F0dGVtcHQiLAoUUmV0cnlDYWxsYmFja1JlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIkAKFVJldHJ5Q2FsbGJhY2tSZXNwb25zZRInCghjYWxsYmFjaxgBIAEoCzIVLnZlcmlnYXRlLnYxLkNhbGxiYWNrIhsKGVJldHJ5RGVhZENhbGxiYWNrc1JlcXVlc3QiLwoaUmV0cnlEZWFkQ2FsbGJhY2tzUmVzcG9uc2USEQoJY2FsbGJhY2tzGAEgASgDKtQBCgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASEgoORUZGRUNUX0FQUExJRUQQARIUChBFRkZFQ1RfRFVQTElDQVRFEAISEAoMRUZGRUNUX1NUQUxFEAMSEgoORUZGRUNUX1JFRlVTRUQQBBIUChBFRkZFQ1RfVU5NQVRDSEVEEAUSFQoRRUZGRUNUX1VOUkVBREFCTEUQBhISCg5FRkZFQ1RfVU5LTk9XThAHEg8KC0VGRkVDVF9QSU5HEAgSEAoMRUZGRUNUX05PVEVEEAkqngEKDUNhbGxiYWNrU3RhdGUSHgoaQ0FMTEJBQ0tfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZDQUxMQkFDS19TVEFURV9XQUlUSU5HEAESGgoWQ0FMTEJBQ0tfU1RBVEVfUEVORElORxACEhwKGENBTExCQUNLX1NUQVRFX0RFTElWRVJFRBADEhcKE0NBTExCQUNLX1NUQVRFX0RFQUQQBCpwCg9DYWxsYmFja0NoYW5uZWwSIAocQ0FMTEJBQ0tfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEh4KGkNBTExCQUNLX0NIQU5ORUxfREVDSVNJT05TEAESGwoXQ0FMTEJBQ0tfQ0hBTk5FTF9FVkVOVFMQAjLZCwoPT3BlcmF0b3JTZXJ2aWNlElMKDENyZWF0ZUFwaUtleRIgLnZlcmlnYXRlLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaIS52ZXJpZ2F0ZS52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJVCgtMaXN0QXBpS2V5cxIfLnZlcmlnYXRlLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBogLnZlcmlnYXRlLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiA5ACARJTCgxSb3RhdGVBcGlLZXkSIC52ZXJpZ2F0ZS52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0GiEudmVyaWdhdGUudjEuUm90YXRlQXBpS2V5UmVzcG9uc2USWAoMUmV2b2tlQXBpS2V5EiAudmVyaWdhdGUudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBohLnZlcmlnYXRlLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlIgOQAgISWAoMRXJhc2VTdWJqZWN0EiAudmVyaWdhdGUudjEuRXJhc2VTdWJqZWN0UmVxdWVzdBohLnZlcmlnYXRlLnYxLkVyYXNlU3ViamVjdFJlc3BvbnNlIgOQAgISZAoQTGlzdEF1ZGl0RW50cmllcxIkLnZlcmlnYXRlLnYxLkxpc3RBdWRpdEVudHJpZXNSZXF1ZXN0GiUudmVyaWdhdGUudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlIgOQAgESVQoLR2V0VGltZWxpbmUSHy52ZXJpZ2F0ZS52MS5HZXRUaW1lbGluZVJlcXVlc3QaIC52ZXJpZ2F0ZS52MS5HZXRUaW1lbGluZVJlc3BvbnNlIgOQAgEScAoUT3ZlcnJpZGVWZXJpZmljYXRpb24SKC52ZXJpZ2F0ZS52MS5PdmVycmlkZVZlcmlmaWNhdGlvblJlcXVlc3QaKS52ZXJpZ2F0ZS52MS5PdmVycmlkZVZlcmlmaWNhdGlvblJlc3BvbnNlIgOQAgISXgoOTGlzdERlbGl2ZXJpZXMSIi52ZXJpZ2F0ZS52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaIy52ZXJpZ2F0ZS52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlIgOQAgESUAoLR2V0RGVsaXZlcnkSHy52ZXJpZ2F0ZS52MS5HZXREZWxpdmVyeVJlcXVlc3QaIC52ZXJpZ2F0ZS52MS5HZXREZWxpdmVyeVJlc3BvbnNlEl4KDlJlcGxheURlbGl2ZXJ5EiIudmVyaWdhdGUudjEuUmVwbGF5RGVsaXZlcnlSZXF1ZXN0GiMudmVyaWdhdGUudjEuUmVwbGF5RGVsaXZlcnlSZXNwb25zZSIDkAICElMKDEJpbmREZWxpdmVyeRIgLnZlcmlnYXRlLnYxLkJpbmREZWxpdmVyeVJlcXVlc3QaIS52ZXJpZ2F0ZS52MS5CaW5kRGVsaXZlcnlSZXNwb25zZRJbCg1MaXN0Q2FsbGJhY2tzEiEudmVyaWdhdGUudjEuTGlzdENhbGxiYWNrc1JlcXVlc3QaIi52ZXJpZ2F0ZS52MS5MaXN0Q2FsbGJhY2tzUmVzcG9uc2UiA5ACARJVCgtHZXRDYWxsYmFjaxIfLnZlcmlnYXRlLnYxLkdldENhbGxiYWNrUmVxdWVzdBogLnZlcmlnYXRlLnYxLkdldENhbGxiYWNrUmVzcG9uc2UiA5ACARJbCg1SZXRyeUNhbGxiYWNrEiEudmVyaWdhdGUudjEuUmV0cnlDYWxsYmFja1JlcXVlc3QaIi52ZXJpZ2F0ZS52MS5SZXRyeUNhbGxiYWNrUmVzcG9uc2UiA5ACAhJqChJSZXRyeURlYWRDYWxsYmFja3MSJi52ZXJpZ2F0ZS52MS5SZXRyeURlYWRDYWxsYmFja3NSZXF1ZXN0GicudmVyaWdhdGUudjEuUmV0cnlEZWFkQ2FsbGJhY2tzUmVzcG9uc2UiA5ACAkI8WjpnaXRodWIuY29tL3ZlcmlnYXRlL3ZlcmlnYXRlL2dlbi9nby92ZXJpZ2F0ZS92MTt2ZXJpZ2F0ZXYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_verigate_v1_event, file_verigate_v1_verification]);
 
 /**
  * ApiKey describes an API key, without its secret.
@@ -408,8 +412,10 @@ export type AuditEntry = Message<"verigate.v1.AuditEntry"> & {
 
   /**
    * What: `api_key.create`, `api_key.rotate`, `api_key.revoke`,
-   * `subject.erase`, `deliveries.reencrypt`, `gateway.start`,
-   * `configuration.reload`, `configuration.refuse`.
+   * `subject.erase`, `verification.override`, `delivery.read`,
+   * `delivery.replay`, `delivery.bind`, `callback.retry`,
+   * `deliveries.reencrypt`, `gateway.start`, `configuration.reload`,
+   * `configuration.refuse`.
    *
    * @generated from field: string action = 5;
    */
@@ -515,6 +521,1123 @@ export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse
   messageDesc(file_verigate_v1_operator_service, 13);
 
 /**
+ * GetTimelineRequest names a verification.
+ *
+ * @generated from message verigate.v1.GetTimelineRequest
+ */
+export type GetTimelineRequest = Message<"verigate.v1.GetTimelineRequest"> & {
+  /**
+   * The verification's id.
+   *
+   * @generated from field: string verification_id = 1;
+   */
+  verificationId: string;
+};
+
+/**
+ * Describes the message verigate.v1.GetTimelineRequest.
+ * Use `create(GetTimelineRequestSchema)` to create a new message.
+ */
+export const GetTimelineRequestSchema: GenMessage<GetTimelineRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 14);
+
+/**
+ * GetTimelineResponse is the verification and its history.
+ *
+ * @generated from message verigate.v1.GetTimelineResponse
+ */
+export type GetTimelineResponse = Message<"verigate.v1.GetTimelineResponse"> & {
+  /**
+   * The verification, as an API key sees it.
+   *
+   * @generated from field: verigate.v1.Verification verification = 1;
+   */
+  verification?: Verification | undefined;
+
+  /**
+   * What happened, oldest first; the last 500 entries.
+   *
+   * @generated from field: repeated verigate.v1.TimelineEntry entries = 2;
+   */
+  entries: TimelineEntry[];
+
+  /**
+   * Whether and when the provider is asked for the status.
+   *
+   * @generated from field: verigate.v1.Reconciliation reconciliation = 3;
+   */
+  reconciliation?: Reconciliation | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.GetTimelineResponse.
+ * Use `create(GetTimelineResponseSchema)` to create a new message.
+ */
+export const GetTimelineResponseSchema: GenMessage<GetTimelineResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 15);
+
+/**
+ * TimelineEntry is one thing that was said about a verification.
+ *
+ * @generated from message verigate.v1.TimelineEntry
+ */
+export type TimelineEntry = Message<"verigate.v1.TimelineEntry"> & {
+  /**
+   * When: a transition's time, or a delivery's arrival.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * What was said.
+   *
+   * @generated from field: verigate.v1.EventKind kind = 2;
+   */
+  kind: EventKind;
+
+  /**
+   * Who said it.
+   *
+   * @generated from field: verigate.v1.EventSource source = 3;
+   */
+  source: EventSource;
+
+  /**
+   * What it did. Transitions are EFFECT_APPLIED.
+   *
+   * @generated from field: verigate.v1.Effect effect = 4;
+   */
+  effect: Effect;
+
+  /**
+   * The step of the correlation ladder that found the verification:
+   * `payload_key`, `bound_ref`, `return_hint`, `sole_returned`, `sole_open`,
+   * `operator`; empty where none was needed, or nothing was moved.
+   *
+   * @generated from field: string rung = 5;
+   */
+  rung: string;
+
+  /**
+   * How surely it belongs here.
+   *
+   * @generated from field: verigate.v1.VerificationMatch match = 6;
+   */
+  match: VerificationMatch;
+
+  /**
+   * From which state it led; only of a transition.
+   *
+   * @generated from field: verigate.v1.VerificationState from_state = 7;
+   */
+  fromState: VerificationState;
+
+  /**
+   * Into which state it led; only of a transition.
+   *
+   * @generated from field: verigate.v1.VerificationState to_state = 8;
+   */
+  toState: VerificationState;
+
+  /**
+   * The version that it made; only of a transition.
+   *
+   * @generated from field: int64 version = 9;
+   */
+  version: bigint;
+
+  /**
+   * Machine-readable reasons.
+   *
+   * @generated from field: repeated string reason_codes = 10;
+   */
+  reasonCodes: string[];
+
+  /**
+   * Why, in the words of whoever asked: a cancel or an override.
+   *
+   * @generated from field: string reason = 11;
+   */
+  reason: string;
+
+  /**
+   * The delivery behind it; empty if there is none.
+   *
+   * @generated from field: string delivery_id = 12;
+   */
+  deliveryId: string;
+
+  /**
+   * What the provider said, in its own words; only of a delivery.
+   *
+   * @generated from field: string provider_status = 13;
+   */
+  providerStatus: string;
+};
+
+/**
+ * Describes the message verigate.v1.TimelineEntry.
+ * Use `create(TimelineEntrySchema)` to create a new message.
+ */
+export const TimelineEntrySchema: GenMessage<TimelineEntry> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 16);
+
+/**
+ * Reconciliation tells how a verification is kept in step with its provider.
+ *
+ * @generated from message verigate.v1.Reconciliation
+ */
+export type Reconciliation = Message<"verigate.v1.Reconciliation"> & {
+  /**
+   * Whether this provider can be asked for a status at all.
+   *
+   * @generated from field: bool pollable = 1;
+   */
+  pollable: boolean;
+
+  /**
+   * When it is asked next; absent if it is not going to be.
+   *
+   * @generated from field: google.protobuf.Timestamp next_fetch_time = 2;
+   */
+  nextFetchTime?: Timestamp | undefined;
+
+  /**
+   * How often it was asked since something last changed.
+   *
+   * @generated from field: int32 fetches = 3;
+   */
+  fetches: number;
+};
+
+/**
+ * Describes the message verigate.v1.Reconciliation.
+ * Use `create(ReconciliationSchema)` to create a new message.
+ */
+export const ReconciliationSchema: GenMessage<Reconciliation> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 17);
+
+/**
+ * OverrideVerificationRequest decides.
+ *
+ * @generated from message verigate.v1.OverrideVerificationRequest
+ */
+export type OverrideVerificationRequest = Message<"verigate.v1.OverrideVerificationRequest"> & {
+  /**
+   * The verification's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * VERIFICATION_STATE_APPROVED or VERIFICATION_STATE_DECLINED.
+   *
+   * @generated from field: verigate.v1.VerificationState state = 2;
+   */
+  state: VerificationState;
+
+  /**
+   * Why, for the record: a ticket's number or a cause. Not personal.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message verigate.v1.OverrideVerificationRequest.
+ * Use `create(OverrideVerificationRequestSchema)` to create a new message.
+ */
+export const OverrideVerificationRequestSchema: GenMessage<OverrideVerificationRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 18);
+
+/**
+ * OverrideVerificationResponse carries the verification.
+ *
+ * @generated from message verigate.v1.OverrideVerificationResponse
+ */
+export type OverrideVerificationResponse = Message<"verigate.v1.OverrideVerificationResponse"> & {
+  /**
+   * The verification as it is now.
+   *
+   * @generated from field: verigate.v1.Verification verification = 1;
+   */
+  verification?: Verification | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.OverrideVerificationResponse.
+ * Use `create(OverrideVerificationResponseSchema)` to create a new message.
+ */
+export const OverrideVerificationResponseSchema: GenMessage<OverrideVerificationResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 19);
+
+/**
+ * Delivery is one webhook request of a provider, as it was kept.
+ *
+ * @generated from message verigate.v1.Delivery
+ */
+export type Delivery = Message<"verigate.v1.Delivery"> & {
+  /**
+   * A UUIDv7: sorts by arrival.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The connection that it came in on.
+   *
+   * @generated from field: string connection = 2;
+   */
+  connection: string;
+
+  /**
+   * When it arrived.
+   *
+   * @generated from field: google.protobuf.Timestamp receive_time = 3;
+   */
+  receiveTime?: Timestamp | undefined;
+
+  /**
+   * What applying it did.
+   *
+   * @generated from field: verigate.v1.Effect effect = 4;
+   */
+  effect: Effect;
+
+  /**
+   * When that was.
+   *
+   * @generated from field: google.protobuf.Timestamp apply_time = 5;
+   */
+  applyTime?: Timestamp | undefined;
+
+  /**
+   * The verification that it was applied to; empty if none.
+   *
+   * @generated from field: string verification_id = 6;
+   */
+  verificationId: string;
+
+  /**
+   * The provider's own name of what happened.
+   *
+   * @generated from field: string provider_event = 7;
+   */
+  providerEvent: string;
+
+  /**
+   * What the provider said of the verification, in its own words.
+   *
+   * @generated from field: string provider_status = 8;
+   */
+  providerStatus: string;
+
+  /**
+   * What the adapter read in it; unspecified if it is no event.
+   *
+   * @generated from field: verigate.v1.EventKind kind = 9;
+   */
+  kind: EventKind;
+
+  /**
+   * The provider's product or template.
+   *
+   * @generated from field: string product = 10;
+   */
+  product: string;
+
+  /**
+   * The provider's ids that it carries. Empty once it was purged.
+   *
+   * @generated from field: repeated string provider_refs = 11;
+   */
+  providerRefs: string[];
+
+  /**
+   * Machine-readable reasons.
+   *
+   * @generated from field: repeated string reason_codes = 12;
+   */
+  reasonCodes: string[];
+
+  /**
+   * True once its content was removed.
+   *
+   * @generated from field: bool purged = 13;
+   */
+  purged: boolean;
+};
+
+/**
+ * Describes the message verigate.v1.Delivery.
+ * Use `create(DeliverySchema)` to create a new message.
+ */
+export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 20);
+
+/**
+ * ListDeliveriesRequest filters and pages. All filters must hold.
+ *
+ * @generated from message verigate.v1.ListDeliveriesRequest
+ */
+export type ListDeliveriesRequest = Message<"verigate.v1.ListDeliveriesRequest"> & {
+  /**
+   * Only these effects; empty means all.
+   *
+   * @generated from field: repeated verigate.v1.Effect effects = 1;
+   */
+  effects: Effect[];
+
+  /**
+   * Only this connection.
+   *
+   * @generated from field: string connection = 2;
+   */
+  connection: string;
+
+  /**
+   * Only what was applied to this verification.
+   *
+   * @generated from field: string verification_id = 3;
+   */
+  verificationId: string;
+
+  /**
+   * How many to return, 1 to 200; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, with the same filters.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message verigate.v1.ListDeliveriesRequest.
+ * Use `create(ListDeliveriesRequestSchema)` to create a new message.
+ */
+export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 21);
+
+/**
+ * ListDeliveriesResponse is one page.
+ *
+ * @generated from message verigate.v1.ListDeliveriesResponse
+ */
+export type ListDeliveriesResponse = Message<"verigate.v1.ListDeliveriesResponse"> & {
+  /**
+   * The page, newest first.
+   *
+   * @generated from field: repeated verigate.v1.Delivery deliveries = 1;
+   */
+  deliveries: Delivery[];
+
+  /**
+   * Give this back for the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message verigate.v1.ListDeliveriesResponse.
+ * Use `create(ListDeliveriesResponseSchema)` to create a new message.
+ */
+export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 22);
+
+/**
+ * GetDeliveryRequest names a delivery.
+ *
+ * @generated from message verigate.v1.GetDeliveryRequest
+ */
+export type GetDeliveryRequest = Message<"verigate.v1.GetDeliveryRequest"> & {
+  /**
+   * The delivery's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Open what the provider sent. It may be personal, and opening it is in the
+   * audit log.
+   *
+   * @generated from field: bool with_content = 2;
+   */
+  withContent: boolean;
+};
+
+/**
+ * Describes the message verigate.v1.GetDeliveryRequest.
+ * Use `create(GetDeliveryRequestSchema)` to create a new message.
+ */
+export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 23);
+
+/**
+ * GetDeliveryResponse carries the delivery.
+ *
+ * @generated from message verigate.v1.GetDeliveryResponse
+ */
+export type GetDeliveryResponse = Message<"verigate.v1.GetDeliveryResponse"> & {
+  /**
+   * The delivery.
+   *
+   * @generated from field: verigate.v1.Delivery delivery = 1;
+   */
+  delivery?: Delivery | undefined;
+
+  /**
+   * The headers that were kept; only with `with_content` and until it is purged.
+   *
+   * @generated from field: map<string, string> headers = 2;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * The body, byte for byte; only with `with_content` and until it is purged.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message verigate.v1.GetDeliveryResponse.
+ * Use `create(GetDeliveryResponseSchema)` to create a new message.
+ */
+export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 24);
+
+/**
+ * ReplayDeliveryRequest names a delivery.
+ *
+ * @generated from message verigate.v1.ReplayDeliveryRequest
+ */
+export type ReplayDeliveryRequest = Message<"verigate.v1.ReplayDeliveryRequest"> & {
+  /**
+   * The delivery's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message verigate.v1.ReplayDeliveryRequest.
+ * Use `create(ReplayDeliveryRequestSchema)` to create a new message.
+ */
+export const ReplayDeliveryRequestSchema: GenMessage<ReplayDeliveryRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 25);
+
+/**
+ * ReplayDeliveryResponse carries the delivery.
+ *
+ * @generated from message verigate.v1.ReplayDeliveryResponse
+ */
+export type ReplayDeliveryResponse = Message<"verigate.v1.ReplayDeliveryResponse"> & {
+  /**
+   * The delivery as it is now.
+   *
+   * @generated from field: verigate.v1.Delivery delivery = 1;
+   */
+  delivery?: Delivery | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.ReplayDeliveryResponse.
+ * Use `create(ReplayDeliveryResponseSchema)` to create a new message.
+ */
+export const ReplayDeliveryResponseSchema: GenMessage<ReplayDeliveryResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 26);
+
+/**
+ * BindDeliveryRequest says what belongs to what.
+ *
+ * @generated from message verigate.v1.BindDeliveryRequest
+ */
+export type BindDeliveryRequest = Message<"verigate.v1.BindDeliveryRequest"> & {
+  /**
+   * The delivery's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The verification that it is about.
+   *
+   * @generated from field: string verification_id = 2;
+   */
+  verificationId: string;
+
+  /**
+   * Why, for the record: a ticket's number or a cause. Not personal.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message verigate.v1.BindDeliveryRequest.
+ * Use `create(BindDeliveryRequestSchema)` to create a new message.
+ */
+export const BindDeliveryRequestSchema: GenMessage<BindDeliveryRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 27);
+
+/**
+ * BindDeliveryResponse carries both.
+ *
+ * @generated from message verigate.v1.BindDeliveryResponse
+ */
+export type BindDeliveryResponse = Message<"verigate.v1.BindDeliveryResponse"> & {
+  /**
+   * The delivery as it is now.
+   *
+   * @generated from field: verigate.v1.Delivery delivery = 1;
+   */
+  delivery?: Delivery | undefined;
+
+  /**
+   * The verification as it is now.
+   *
+   * @generated from field: verigate.v1.Verification verification = 2;
+   */
+  verification?: Verification | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.BindDeliveryResponse.
+ * Use `create(BindDeliveryResponseSchema)` to create a new message.
+ */
+export const BindDeliveryResponseSchema: GenMessage<BindDeliveryResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 28);
+
+/**
+ * Callback is one signed message to a caller's backend: one event.
+ *
+ * @generated from message verigate.v1.Callback
+ */
+export type Callback = Message<"verigate.v1.Callback"> & {
+  /**
+   * A UUIDv7: sorts by time.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The event's id, which is the message's `webhook-id`.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+
+  /**
+   * The verification that the event is about.
+   *
+   * @generated from field: string verification_id = 3;
+   */
+  verificationId: string;
+
+  /**
+   * The event's version.
+   *
+   * @generated from field: int64 version = 4;
+   */
+  version: bigint;
+
+  /**
+   * To which address it goes.
+   *
+   * @generated from field: verigate.v1.CallbackChannel channel = 5;
+   */
+  channel: CallbackChannel;
+
+  /**
+   * The address; empty once the subject was erased.
+   *
+   * @generated from field: string url = 6;
+   */
+  url: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: verigate.v1.CallbackState state = 7;
+   */
+  state: CallbackState;
+
+  /**
+   * Why the last attempt failed, or why it is dead: `status`, `timeout`,
+   * `connection`, `address_refused`, `gone`, `expired`, `erased`,
+   * `no_secret`; empty if nothing failed.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+
+  /**
+   * How often it was tried.
+   *
+   * @generated from field: int32 attempts = 9;
+   */
+  attempts: number;
+
+  /**
+   * When it was queued.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 10;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it is tried next; absent unless pending.
+   *
+   * @generated from field: google.protobuf.Timestamp next_attempt_time = 11;
+   */
+  nextAttemptTime?: Timestamp | undefined;
+
+  /**
+   * When it was delivered or given up.
+   *
+   * @generated from field: google.protobuf.Timestamp finish_time = 12;
+   */
+  finishTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.Callback.
+ * Use `create(CallbackSchema)` to create a new message.
+ */
+export const CallbackSchema: GenMessage<Callback> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 29);
+
+/**
+ * CallbackAttempt is one attempt at delivering a callback.
+ *
+ * @generated from message verigate.v1.CallbackAttempt
+ */
+export type CallbackAttempt = Message<"verigate.v1.CallbackAttempt"> & {
+  /**
+   * Counts from 1.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * How long it took.
+   *
+   * @generated from field: google.protobuf.Duration duration = 3;
+   */
+  duration?: Duration | undefined;
+
+  /**
+   * The receiver's HTTP status; 0 if there was no answer.
+   *
+   * @generated from field: int32 status_code = 4;
+   */
+  statusCode: number;
+
+  /**
+   * Why it failed, as Callback.reason; empty if it was taken.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message verigate.v1.CallbackAttempt.
+ * Use `create(CallbackAttemptSchema)` to create a new message.
+ */
+export const CallbackAttemptSchema: GenMessage<CallbackAttempt> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 30);
+
+/**
+ * ListCallbacksRequest filters and pages. All filters must hold.
+ *
+ * @generated from message verigate.v1.ListCallbacksRequest
+ */
+export type ListCallbacksRequest = Message<"verigate.v1.ListCallbacksRequest"> & {
+  /**
+   * Only these states; empty means all.
+   *
+   * @generated from field: repeated verigate.v1.CallbackState states = 1;
+   */
+  states: CallbackState[];
+
+  /**
+   * Only callbacks of this verification.
+   *
+   * @generated from field: string verification_id = 2;
+   */
+  verificationId: string;
+
+  /**
+   * How many to return, 1 to 200; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, with the same filters.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message verigate.v1.ListCallbacksRequest.
+ * Use `create(ListCallbacksRequestSchema)` to create a new message.
+ */
+export const ListCallbacksRequestSchema: GenMessage<ListCallbacksRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 31);
+
+/**
+ * ListCallbacksResponse is one page.
+ *
+ * @generated from message verigate.v1.ListCallbacksResponse
+ */
+export type ListCallbacksResponse = Message<"verigate.v1.ListCallbacksResponse"> & {
+  /**
+   * The page, newest first.
+   *
+   * @generated from field: repeated verigate.v1.Callback callbacks = 1;
+   */
+  callbacks: Callback[];
+
+  /**
+   * Give this back for the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message verigate.v1.ListCallbacksResponse.
+ * Use `create(ListCallbacksResponseSchema)` to create a new message.
+ */
+export const ListCallbacksResponseSchema: GenMessage<ListCallbacksResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 32);
+
+/**
+ * GetCallbackRequest names a callback.
+ *
+ * @generated from message verigate.v1.GetCallbackRequest
+ */
+export type GetCallbackRequest = Message<"verigate.v1.GetCallbackRequest"> & {
+  /**
+   * The callback's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message verigate.v1.GetCallbackRequest.
+ * Use `create(GetCallbackRequestSchema)` to create a new message.
+ */
+export const GetCallbackRequestSchema: GenMessage<GetCallbackRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 33);
+
+/**
+ * GetCallbackResponse carries the callback.
+ *
+ * @generated from message verigate.v1.GetCallbackResponse
+ */
+export type GetCallbackResponse = Message<"verigate.v1.GetCallbackResponse"> & {
+  /**
+   * The callback.
+   *
+   * @generated from field: verigate.v1.Callback callback = 1;
+   */
+  callback?: Callback | undefined;
+
+  /**
+   * Its attempts, oldest first; the last 100.
+   *
+   * @generated from field: repeated verigate.v1.CallbackAttempt attempts = 2;
+   */
+  attempts: CallbackAttempt[];
+};
+
+/**
+ * Describes the message verigate.v1.GetCallbackResponse.
+ * Use `create(GetCallbackResponseSchema)` to create a new message.
+ */
+export const GetCallbackResponseSchema: GenMessage<GetCallbackResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 34);
+
+/**
+ * RetryCallbackRequest names a callback.
+ *
+ * @generated from message verigate.v1.RetryCallbackRequest
+ */
+export type RetryCallbackRequest = Message<"verigate.v1.RetryCallbackRequest"> & {
+  /**
+   * The callback's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message verigate.v1.RetryCallbackRequest.
+ * Use `create(RetryCallbackRequestSchema)` to create a new message.
+ */
+export const RetryCallbackRequestSchema: GenMessage<RetryCallbackRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 35);
+
+/**
+ * RetryCallbackResponse carries the callback.
+ *
+ * @generated from message verigate.v1.RetryCallbackResponse
+ */
+export type RetryCallbackResponse = Message<"verigate.v1.RetryCallbackResponse"> & {
+  /**
+   * The callback, pending again.
+   *
+   * @generated from field: verigate.v1.Callback callback = 1;
+   */
+  callback?: Callback | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.RetryCallbackResponse.
+ * Use `create(RetryCallbackResponseSchema)` to create a new message.
+ */
+export const RetryCallbackResponseSchema: GenMessage<RetryCallbackResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 36);
+
+/**
+ * RetryDeadCallbacksRequest has nothing to say: it means all of them.
+ *
+ * @generated from message verigate.v1.RetryDeadCallbacksRequest
+ */
+export type RetryDeadCallbacksRequest = Message<"verigate.v1.RetryDeadCallbacksRequest"> & {
+};
+
+/**
+ * Describes the message verigate.v1.RetryDeadCallbacksRequest.
+ * Use `create(RetryDeadCallbacksRequestSchema)` to create a new message.
+ */
+export const RetryDeadCallbacksRequestSchema: GenMessage<RetryDeadCallbacksRequest> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 37);
+
+/**
+ * RetryDeadCallbacksResponse says how many there were.
+ *
+ * @generated from message verigate.v1.RetryDeadCallbacksResponse
+ */
+export type RetryDeadCallbacksResponse = Message<"verigate.v1.RetryDeadCallbacksResponse"> & {
+  /**
+   * How many are pending again.
+   *
+   * @generated from field: int64 callbacks = 1;
+   */
+  callbacks: bigint;
+};
+
+/**
+ * Describes the message verigate.v1.RetryDeadCallbacksResponse.
+ * Use `create(RetryDeadCallbacksResponseSchema)` to create a new message.
+ */
+export const RetryDeadCallbacksResponseSchema: GenMessage<RetryDeadCallbacksResponse> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_operator_service, 38);
+
+/**
+ * Effect is what applying an event did.
+ *
+ * @generated from enum verigate.v1.Effect
+ */
+export enum Effect {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: EFFECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The state changed.
+   *
+   * @generated from enum value: EFFECT_APPLIED = 1;
+   */
+  APPLIED = 1,
+
+  /**
+   * It says what is so already, or it was delivered before.
+   *
+   * @generated from enum value: EFFECT_DUPLICATE = 2;
+   */
+  DUPLICATE = 2,
+
+  /**
+   * It was overtaken by something later.
+   *
+   * @generated from enum value: EFFECT_STALE = 3;
+   */
+  STALE = 3,
+
+  /**
+   * It contradicts a state that nothing may leave that way.
+   *
+   * @generated from enum value: EFFECT_REFUSED = 4;
+   */
+  REFUSED = 4,
+
+  /**
+   * Nobody knows which verification it is about; it waits.
+   *
+   * @generated from enum value: EFFECT_UNMATCHED = 5;
+   */
+  UNMATCHED = 5,
+
+  /**
+   * Authentic, but not what the provider's format promises.
+   *
+   * @generated from enum value: EFFECT_UNREADABLE = 6;
+   */
+  UNREADABLE = 6,
+
+  /**
+   * Authentic and readable, of a kind that the adapter does not know.
+   *
+   * @generated from enum value: EFFECT_UNKNOWN = 7;
+   */
+  UNKNOWN = 7,
+
+  /**
+   * The provider's test message.
+   *
+   * @generated from enum value: EFFECT_PING = 8;
+   */
+  PING = 8,
+
+  /**
+   * It is kept with its verification and moves nothing.
+   *
+   * @generated from enum value: EFFECT_NOTED = 9;
+   */
+  NOTED = 9,
+}
+
+/**
+ * Describes the enum verigate.v1.Effect.
+ */
+export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
+  enumDesc(file_verigate_v1_operator_service, 0);
+
+/**
+ * CallbackState says where a callback stands.
+ *
+ * @generated from enum verigate.v1.CallbackState
+ */
+export enum CallbackState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: CALLBACK_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * An earlier callback of the same verification to the same address comes
+   * first.
+   *
+   * @generated from enum value: CALLBACK_STATE_WAITING = 1;
+   */
+  WAITING = 1,
+
+  /**
+   * It is being delivered, or will be tried again.
+   *
+   * @generated from enum value: CALLBACK_STATE_PENDING = 2;
+   */
+  PENDING = 2,
+
+  /**
+   * The receiver took it.
+   *
+   * @generated from enum value: CALLBACK_STATE_DELIVERED = 3;
+   */
+  DELIVERED = 3,
+
+  /**
+   * Given up: it can be retried by hand.
+   *
+   * @generated from enum value: CALLBACK_STATE_DEAD = 4;
+   */
+  DEAD = 4,
+}
+
+/**
+ * Describes the enum verigate.v1.CallbackState.
+ */
+export const CallbackStateSchema: GenEnum<CallbackState> = /*@__PURE__*/
+  enumDesc(file_verigate_v1_operator_service, 1);
+
+/**
+ * CallbackChannel says to which of a verification's two addresses it goes.
+ *
+ * @generated from enum verigate.v1.CallbackChannel
+ */
+export enum CallbackChannel {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: CALLBACK_CHANNEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `callback_url`: the verification is over.
+   *
+   * @generated from enum value: CALLBACK_CHANNEL_DECISIONS = 1;
+   */
+  DECISIONS = 1,
+
+  /**
+   * `events_callback_url`: everything else, revisions included.
+   *
+   * @generated from enum value: CALLBACK_CHANNEL_EVENTS = 2;
+   */
+  EVENTS = 2,
+}
+
+/**
+ * Describes the enum verigate.v1.CallbackChannel.
+ */
+export const CallbackChannelSchema: GenEnum<CallbackChannel> = /*@__PURE__*/
+  enumDesc(file_verigate_v1_operator_service, 2);
+
+/**
  * OperatorService is for whoever runs a gateway. It is served on the operator
  * listener only.
  *
@@ -615,6 +1738,152 @@ export const OperatorService: GenService<{
     methodKind: "unary";
     input: typeof ListAuditEntriesRequestSchema;
     output: typeof ListAuditEntriesResponseSchema;
+  },
+  /**
+   * GetTimeline returns a verification and everything that was said about it:
+   * each transition with its source and rung, and each delivery that moved
+   * nothing with the reason why, oldest first.
+   *
+   * Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.GetTimeline
+   */
+  getTimeline: {
+    methodKind: "unary";
+    input: typeof GetTimelineRequestSchema;
+    output: typeof GetTimelineResponseSchema;
+  },
+  /**
+   * OverrideVerification decides a verification by hand, or turns its decision
+   * over. It is a revision: recorded with its author and reason, streamed and
+   * sent as a callback.
+   *
+   * Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
+   * `not_found`; `failed_precondition` (canceled, failed, or expired for longer
+   * than the flow's grace period: start a new one); `unavailable` (nothing
+   * changed, retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.OverrideVerification
+   */
+  overrideVerification: {
+    methodKind: "unary";
+    input: typeof OverrideVerificationRequestSchema;
+    output: typeof OverrideVerificationResponseSchema;
+  },
+  /**
+   * ListDeliveries returns deliveries of the project and environment, newest
+   * first, without their content.
+   *
+   * Errors: `invalid_argument` (also for a page token of another list);
+   * `unavailable` (retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.ListDeliveries
+   */
+  listDeliveries: {
+    methodKind: "unary";
+    input: typeof ListDeliveriesRequestSchema;
+    output: typeof ListDeliveriesResponseSchema;
+  },
+  /**
+   * GetDelivery returns one delivery. With `with_content` it opens what the
+   * provider sent, which may be personal: that is in the audit log.
+   *
+   * Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.GetDelivery
+   */
+  getDelivery: {
+    methodKind: "unary";
+    input: typeof GetDeliveryRequestSchema;
+    output: typeof GetDeliveryResponseSchema;
+  },
+  /**
+   * ReplayDelivery reads a delivery again, with today's adapter and
+   * configuration, and applies it as if it had arrived then. For what waits,
+   * could not be read, or was overtaken.
+   *
+   * Safe to repeat: the state machine recognises what was applied. Errors:
+   * `invalid_argument`; `not_found`; `failed_precondition` (it was applied
+   * already, or its content was purged); `unavailable` (nothing changed, retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.ReplayDelivery
+   */
+  replayDelivery: {
+    methodKind: "unary";
+    input: typeof ReplayDeliveryRequestSchema;
+    output: typeof ReplayDeliveryResponseSchema;
+  },
+  /**
+   * BindDelivery says which verification a waiting delivery is about, and
+   * applies it. What the provider sends next about the same run follows it.
+   *
+   * Errors: `invalid_argument` (also for a verification of another connection
+   * or product); `not_found`; `failed_precondition` (the delivery does not wait,
+   * its content was purged, or the verification was erased); `unavailable`
+   * (nothing changed, retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.BindDelivery
+   */
+  bindDelivery: {
+    methodKind: "unary";
+    input: typeof BindDeliveryRequestSchema;
+    output: typeof BindDeliveryResponseSchema;
+  },
+  /**
+   * ListCallbacks returns callbacks of the project and environment, newest
+   * first.
+   *
+   * Errors: `invalid_argument` (also for a page token of another list);
+   * `unavailable` (retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.ListCallbacks
+   */
+  listCallbacks: {
+    methodKind: "unary";
+    input: typeof ListCallbacksRequestSchema;
+    output: typeof ListCallbacksResponseSchema;
+  },
+  /**
+   * GetCallback returns one callback and every attempt at delivering it.
+   *
+   * Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.GetCallback
+   */
+  getCallback: {
+    methodKind: "unary";
+    input: typeof GetCallbackRequestSchema;
+    output: typeof GetCallbackResponseSchema;
+  },
+  /**
+   * RetryCallback tries a callback again, at once and then on the usual
+   * schedule: a dead one, or one whose next attempt is far. Later events of its
+   * verification may have been delivered before it.
+   *
+   * Safe to repeat. Errors: `invalid_argument`; `not_found`;
+   * `failed_precondition` (it was delivered, waits for an earlier one, or has no
+   * address any more); `unavailable` (nothing changed, retry).
+   *
+   * @generated from rpc verigate.v1.OperatorService.RetryCallback
+   */
+  retryCallback: {
+    methodKind: "unary";
+    input: typeof RetryCallbackRequestSchema;
+    output: typeof RetryCallbackResponseSchema;
+  },
+  /**
+   * RetryDeadCallbacks does the same with all dead callbacks of the project and
+   * environment, oldest first.
+   *
+   * Safe to repeat. Errors: `invalid_argument`; `unavailable` (those that were
+   * counted are retried; call again for the rest).
+   *
+   * @generated from rpc verigate.v1.OperatorService.RetryDeadCallbacks
+   */
+  retryDeadCallbacks: {
+    methodKind: "unary";
+    input: typeof RetryDeadCallbacksRequestSchema;
+    output: typeof RetryDeadCallbacksResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_verigate_v1_operator_service, 0);

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file verigate/v1/verification_service.proto.
  */
 export const file_verigate_v1_verification_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ2ZXJpZ2F0ZS92MS92ZXJpZmljYXRpb25fc2VydmljZS5wcm90bxILdmVyaWdhdGUudjEinAUKGFN0YXJ0VmVyaWZpY2F0aW9uUmVxdWVzdBIlCgRmbG93GAEgASgJQhe6SBRyEhABGEAyDF5bYS16MC05LV0qJBIuCgdzdWJqZWN0GAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIwCglyZWZlcmVuY2UYAyABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEjEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIYukgVchMYgAIyDl5bXHgyMC1ceDdFXSokEh4KDHJlZGlyZWN0X3VybBgFIAEoCUIIukgFcgMYgBASJgoUZmFpbHVyZV9yZWRpcmVjdF91cmwYBiABKAlCCLpIBXIDGIAQEh4KDGNhbGxiYWNrX3VybBgHIAEoCUIIukgFcgMYgBASJQoTZXZlbnRzX2NhbGxiYWNrX3VybBgIIAEoCUIIukgFcgMYgBASQAoKZXhwaXJlc19pbhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESHAoKcGFnZV90aXRsZRgKIAEoCUIIukgFcgMYyAESIQoPc3VjY2Vzc19tZXNzYWdlGAsgASgJQgi6SAVyAxjoBxIhCg9mYWlsdXJlX21lc3NhZ2UYDCABKAlCCLpIBXIDGOgHEl4KCG1ldGFkYXRhGA0gAygLMjMudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXF1ZXN0Lk1ldGFkYXRhRW50cnlCF7pIFJoBERAgIgZyBBABGEAqBXIDGIAEGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ2ChlTdGFydFZlcmlmaWNhdGlvblJlc3BvbnNlEi8KDHZlcmlmaWNhdGlvbhgBIAEoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbhISCgpob3N0ZWRfdXJsGAIgASgJEhQKDGNsaWVudF90b2tlbhgDIAEoCSKzAgoWR2V0VmVyaWZpY2F0aW9uUmVxdWVzdBIXCgJpZBgBIAEoCUILukgI2AEBcgOwAQESMAoJcmVmZXJlbmNlGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIeCg1hZnRlcl92ZXJzaW9uGAMgASgDQge6SAQiAigAEjUKBHdhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyADp3ukh0GnIKIGdldF92ZXJpZmljYXRpb24uaWRfb3JfcmVmZXJlbmNlEiNzZXQgZXhhY3RseSBvbmUgb2YgaWQgYW5kIHJlZmVyZW5jZRopKHRoaXMuaWQgPT0gJycpICE9ICh0aGlzLnJlZmVyZW5jZSA9PSAnJykiSgoXR2V0VmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uIqwEChhMaXN0VmVyaWZpY2F0aW9uc1JlcXVlc3QSQwoGc3RhdGVzGAEgAygOMh4udmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uU3RhdGVCE7pIEJIBDRAJGAEiB4IBBBABIAASFQoEZmxvdxgCIAEoCUIHukgEcgIYQBIZCgdzdWJqZWN0GAMgASgJQgi6SAVyAxiAAhI+ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIukgFsgECMgASPwoRY3JlYXRlX3RpbWVfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgi6SAWyAQIyABIdCglwYWdlX3NpemUYBiABKAVCCrpIBxoFGMgBKAASLgoKcGFnZV90b2tlbhgHIAEoCUIaukgXchUYgAQyEF5bQS1aYS16MC05Xy1dKiQ6yAG6SMQBGsEBCh1saXN0X3ZlcmlmaWNhdGlvbnMudGltZV9vcmRlchIxY3JlYXRlX3RpbWVfZnJvbSBtdXN0IGJlIGJlZm9yZSBjcmVhdGVfdGltZV91bnRpbBptIWhhcyh0aGlzLmNyZWF0ZV90aW1lX2Zyb20pIHx8ICFoYXModGhpcy5jcmVhdGVfdGltZV91bnRpbCkgfHwgdGhpcy5jcmVhdGVfdGltZV9mcm9tIDwgdGhpcy5jcmVhdGVfdGltZV91bnRpbCJmChlMaXN0VmVyaWZpY2F0aW9uc1Jlc3BvbnNlEjAKDXZlcmlmaWNhdGlvbnMYASADKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIksKGUNhbmNlbFZlcmlmaWNhdGlvblJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiTQoaQ2FuY2VsVmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uImQKEldhdGNoU3RhdHVzUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESHgoNYWZ0ZXJfdmVyc2lvbhgCIAEoA0IHukgEIgIoABIYChBmb2xsb3dfcmV2aXNpb25zGAMgASgIMv4DChNWZXJpZmljYXRpb25TZXJ2aWNlEmIKEVN0YXJ0VmVyaWZpY2F0aW9uEiUudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXF1ZXN0GiYudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXNwb25zZRJhCg9HZXRWZXJpZmljYXRpb24SIy52ZXJpZ2F0ZS52MS5HZXRWZXJpZmljYXRpb25SZXF1ZXN0GiQudmVyaWdhdGUudjEuR2V0VmVyaWZpY2F0aW9uUmVzcG9uc2UiA5ACARJnChFMaXN0VmVyaWZpY2F0aW9ucxIlLnZlcmlnYXRlLnYxLkxpc3RWZXJpZmljYXRpb25zUmVxdWVzdBomLnZlcmlnYXRlLnYxLkxpc3RWZXJpZmljYXRpb25zUmVzcG9uc2UiA5ACARJqChJDYW5jZWxWZXJpZmljYXRpb24SJi52ZXJpZ2F0ZS52MS5DYW5jZWxWZXJpZmljYXRpb25SZXF1ZXN0GicudmVyaWdhdGUudjEuQ2FuY2VsVmVyaWZpY2F0aW9uUmVzcG9uc2UiA5ACAhJLCgtXYXRjaFN0YXR1cxIfLnZlcmlnYXRlLnYxLldhdGNoU3RhdHVzUmVxdWVzdBoZLnZlcmlnYXRlLnYxLlN0YXR1c1VwZGF0ZTABQjxaOmdpdGh1Yi5jb20vdmVyaWdhdGUvdmVyaWdhdGUvZ2VuL2dvL3ZlcmlnYXRlL3YxO3ZlcmlnYXRldjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_verigate_v1_verification]);
+  fileDesc("CiZ2ZXJpZ2F0ZS92MS92ZXJpZmljYXRpb25fc2VydmljZS5wcm90bxILdmVyaWdhdGUudjEixgUKGFN0YXJ0VmVyaWZpY2F0aW9uUmVxdWVzdBIlCgRmbG93GAEgASgJQhe6SBRyEhABGEAyDF5bYS16MC05LV0qJBIuCgdzdWJqZWN0GAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIwCglyZWZlcmVuY2UYAyABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEjEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIYukgVchMYgAIyDl5bXHgyMC1ceDdFXSokEh4KDHJlZGlyZWN0X3VybBgFIAEoCUIIukgFcgMYgBASJgoUZmFpbHVyZV9yZWRpcmVjdF91cmwYBiABKAlCCLpIBXIDGIAQEh4KDGNhbGxiYWNrX3VybBgHIAEoCUIIukgFcgMYgBASJQoTZXZlbnRzX2NhbGxiYWNrX3VybBgIIAEoCUIIukgFcgMYgBASQAoKZXhwaXJlc19pbhgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAESHAoKcGFnZV90aXRsZRgKIAEoCUIIukgFcgMYyAESIQoPc3VjY2Vzc19tZXNzYWdlGAsgASgJQgi6SAVyAxjoBxIhCg9mYWlsdXJlX21lc3NhZ2UYDCABKAlCCLpIBXIDGOgHEl4KCG1ldGFkYXRhGA0gAygLMjMudmVyaWdhdGUudjEuU3RhcnRWZXJpZmljYXRpb25SZXF1ZXN0Lk1ldGFkYXRhRW50cnlCF7pIFJoBERAgIgZyBBABGEAqBXIDGIAEEigKCXVzZXJfZGF0YRgOIAEoCzIVLnZlcmlnYXRlLnYxLlVzZXJEYXRhGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLDAgoIVXNlckRhdGESHAoKZmlyc3RfbmFtZRgBIAEoCUIIukgFcgMYyAESHQoLbWlkZGxlX25hbWUYAiABKAlCCLpIBXIDGMgBEhsKCWxhc3RfbmFtZRgDIAEoCUIIukgFcgMYyAESPQoNZGF0ZV9vZl9iaXJ0aBgEIAEoCUImukgjciEyH14oWzAtOV17NH0tWzAtOV17Mn0tWzAtOV17Mn0pPyQSMAoMcGhvbmVfbnVtYmVyGAUgASgJQhq6SBdyFTITXihbK11bMC05XXs0LDIwfSk/JBIfCg1lbWFpbF9hZGRyZXNzGAYgASgJQgi6SAVyAxjAAhIeCgppcF9hZGRyZXNzGAcgASgJQgq6SAfYAQFyAnABEisKB2FkZHJlc3MYCCABKAsyGi52ZXJpZ2F0ZS52MS5Qb3N0YWxBZGRyZXNzIroBCg1Qb3N0YWxBZGRyZXNzEhoKCHN0cmVldF8xGAEgASgJQgi6SAVyAxjIARIaCghzdHJlZXRfMhgCIAEoCUIIukgFcgMYyAESFgoEY2l0eRgDIAEoCUIIukgFcgMYyAESFwoFc3RhdGUYBCABKAlCCLpIBXIDGMgBEhkKCHppcF9jb2RlGAUgASgJQge6SARyAhgUEiUKB2NvdW50cnkYBiABKAlCFLpIEXIPMg1eKFtBLVpdezJ9KT8kInYKGVN0YXJ0VmVyaWZpY2F0aW9uUmVzcG9uc2USLwoMdmVyaWZpY2F0aW9uGAEgASgLMhkudmVyaWdhdGUudjEuVmVyaWZpY2F0aW9uEhIKCmhvc3RlZF91cmwYAiABKAkSFAoMY2xpZW50X3Rva2VuGAMgASgJIrMCChZHZXRWZXJpZmljYXRpb25SZXF1ZXN0EhcKAmlkGAEgASgJQgu6SAjYAQFyA7ABARIwCglyZWZlcmVuY2UYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh4KDWFmdGVyX3ZlcnNpb24YAyABKANCB7pIBCICKAASNQoEd2FpdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAOne6SHQacgogZ2V0X3ZlcmlmaWNhdGlvbi5pZF9vcl9yZWZlcmVuY2USI3NldCBleGFjdGx5IG9uZSBvZiBpZCBhbmQgcmVmZXJlbmNlGikodGhpcy5pZCA9PSAnJykgIT0gKHRoaXMucmVmZXJlbmNlID09ICcnKSJKChdHZXRWZXJpZmljYXRpb25SZXNwb25zZRIvCgx2ZXJpZmljYXRpb24YASABKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24irAQKGExpc3RWZXJpZmljYXRpb25zUmVxdWVzdBJDCgZzdGF0ZXMYASADKA4yHi52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb25TdGF0ZUITukgQkgENEAkYASIHggEEEAEgABIVCgRmbG93GAIgASgJQge6SARyAhhAEhkKB3N1YmplY3QYAyABKAlCCLpIBXIDGIACEj4KEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgi6SAWyAQIyABI/ChFjcmVhdGVfdGltZV91bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLpIBbIBAjIAEh0KCXBhZ2Vfc2l6ZRgGIAEoBUIKukgHGgUYyAEoABIuCgpwYWdlX3Rva2VuGAcgASgJQhq6SBdyFRiABDIQXltBLVphLXowLTlfLV0qJDrIAbpIxAEawQEKHWxpc3RfdmVyaWZpY2F0aW9ucy50aW1lX29yZGVyEjFjcmVhdGVfdGltZV9mcm9tIG11c3QgYmUgYmVmb3JlIGNyZWF0ZV90aW1lX3VudGlsGm0haGFzKHRoaXMuY3JlYXRlX3RpbWVfZnJvbSkgfHwgIWhhcyh0aGlzLmNyZWF0ZV90aW1lX3VudGlsKSB8fCB0aGlzLmNyZWF0ZV90aW1lX2Zyb20gPCB0aGlzLmNyZWF0ZV90aW1lX3VudGlsImYKGUxpc3RWZXJpZmljYXRpb25zUmVzcG9uc2USMAoNdmVyaWZpY2F0aW9ucxgBIAMoCzIZLnZlcmlnYXRlLnYxLlZlcmlmaWNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSwoZQ2FuY2VsVmVyaWZpY2F0aW9uUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyJNChpDYW5jZWxWZXJpZmljYXRpb25SZXNwb25zZRIvCgx2ZXJpZmljYXRpb24YASABKAsyGS52ZXJpZ2F0ZS52MS5WZXJpZmljYXRpb24iZAoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIeCg1hZnRlcl92ZXJzaW9uGAIgASgDQge6SAQiAigAEhgKEGZvbGxvd19yZXZpc2lvbnMYAyABKAgy/gMKE1ZlcmlmaWNhdGlvblNlcnZpY2USYgoRU3RhcnRWZXJpZmljYXRpb24SJS52ZXJpZ2F0ZS52MS5TdGFydFZlcmlmaWNhdGlvblJlcXVlc3QaJi52ZXJpZ2F0ZS52MS5TdGFydFZlcmlmaWNhdGlvblJlc3BvbnNlEmEKD0dldFZlcmlmaWNhdGlvbhIjLnZlcmlnYXRlLnYxLkdldFZlcmlmaWNhdGlvblJlcXVlc3QaJC52ZXJpZ2F0ZS52MS5HZXRWZXJpZmljYXRpb25SZXNwb25zZSIDkAIBEmcKEUxpc3RWZXJpZmljYXRpb25zEiUudmVyaWdhdGUudjEuTGlzdFZlcmlmaWNhdGlvbnNSZXF1ZXN0GiYudmVyaWdhdGUudjEuTGlzdFZlcmlmaWNhdGlvbnNSZXNwb25zZSIDkAIBEmoKEkNhbmNlbFZlcmlmaWNhdGlvbhImLnZlcmlnYXRlLnYxLkNhbmNlbFZlcmlmaWNhdGlvblJlcXVlc3QaJy52ZXJpZ2F0ZS52MS5DYW5jZWxWZXJpZmljYXRpb25SZXNwb25zZSIDkAICEksKC1dhdGNoU3RhdHVzEh8udmVyaWdhdGUudjEuV2F0Y2hTdGF0dXNSZXF1ZXN0GhkudmVyaWdhdGUudjEuU3RhdHVzVXBkYXRlMAFCPFo6Z2l0aHViLmNvbS92ZXJpZ2F0ZS92ZXJpZ2F0ZS9nZW4vZ28vdmVyaWdhdGUvdjE7dmVyaWdhdGV2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_verigate_v1_verification]);
 
 /**
  * StartVerificationRequest says what to start, for whom.
@@ -76,16 +76,16 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
   failureRedirectUrl: string;
 
   /**
-   * Where decisions are sent as signed callbacks; https. Beats the flow's. For
-   * API keys only.
+   * Where the event that ends the verification is sent as a signed callback;
+   * https. Beats the flow's. For API keys only.
    *
    * @generated from field: string callback_url = 7;
    */
   callbackUrl: string;
 
   /**
-   * Where every other event is sent; https. Beats the flow's. For API keys
-   * only.
+   * Where every other event is sent, revisions of a decision included; https.
+   * Beats the flow's. For API keys only.
    *
    * @generated from field: string events_callback_url = 8;
    */
@@ -129,6 +129,16 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
    * @generated from field: map<string, string> metadata = 13;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * What you know of the person, for providers that compare it or fill it in;
+   * others leave it alone. It is passed on and forgotten: neither stored nor
+   * logged, and no part of what an idempotency key is tied to. For API keys
+   * only.
+   *
+   * @generated from field: verigate.v1.UserData user_data = 14;
+   */
+  userData?: UserData | undefined;
 };
 
 /**
@@ -137,6 +147,132 @@ export type StartVerificationRequest = Message<"verigate.v1.StartVerificationReq
  */
 export const StartVerificationRequestSchema: GenMessage<StartVerificationRequest> = /*@__PURE__*/
   messageDesc(file_verigate_v1_verification_service, 0);
+
+/**
+ * UserData is what a caller knows of a person. Every field may be empty.
+ *
+ * @generated from message verigate.v1.UserData
+ */
+export type UserData = Message<"verigate.v1.UserData"> & {
+  /**
+   * Given name.
+   *
+   * @generated from field: string first_name = 1;
+   */
+  firstName: string;
+
+  /**
+   * Further given names.
+   *
+   * @generated from field: string middle_name = 2;
+   */
+  middleName: string;
+
+  /**
+   * Family name.
+   *
+   * @generated from field: string last_name = 3;
+   */
+  lastName: string;
+
+  /**
+   * YYYY-MM-DD.
+   *
+   * @generated from field: string date_of_birth = 4;
+   */
+  dateOfBirth: string;
+
+  /**
+   * In E.164 form, such as +4930123456.
+   *
+   * @generated from field: string phone_number = 5;
+   */
+  phoneNumber: string;
+
+  /**
+   * An e-mail address.
+   *
+   * @generated from field: string email_address = 6;
+   */
+  emailAddress: string;
+
+  /**
+   * The address that the person's device has on the network.
+   *
+   * @generated from field: string ip_address = 7;
+   */
+  ipAddress: string;
+
+  /**
+   * Where the person lives.
+   *
+   * @generated from field: verigate.v1.PostalAddress address = 8;
+   */
+  address?: PostalAddress | undefined;
+};
+
+/**
+ * Describes the message verigate.v1.UserData.
+ * Use `create(UserDataSchema)` to create a new message.
+ */
+export const UserDataSchema: GenMessage<UserData> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_verification_service, 1);
+
+/**
+ * PostalAddress is where a person lives. Every field may be empty.
+ *
+ * @generated from message verigate.v1.PostalAddress
+ */
+export type PostalAddress = Message<"verigate.v1.PostalAddress"> & {
+  /**
+   * Street and number.
+   *
+   * @generated from field: string street_1 = 1;
+   */
+  street1: string;
+
+  /**
+   * More of it.
+   *
+   * @generated from field: string street_2 = 2;
+   */
+  street2: string;
+
+  /**
+   * The town.
+   *
+   * @generated from field: string city = 3;
+   */
+  city: string;
+
+  /**
+   * State, province or region.
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * Postal code.
+   *
+   * @generated from field: string zip_code = 5;
+   */
+  zipCode: string;
+
+  /**
+   * ISO 3166-1 alpha-2, such as DE.
+   *
+   * @generated from field: string country = 6;
+   */
+  country: string;
+};
+
+/**
+ * Describes the message verigate.v1.PostalAddress.
+ * Use `create(PostalAddressSchema)` to create a new message.
+ */
+export const PostalAddressSchema: GenMessage<PostalAddress> = /*@__PURE__*/
+  messageDesc(file_verigate_v1_verification_service, 2);
 
 /**
  * StartVerificationResponse says where to send the person and how to watch.
@@ -173,7 +309,7 @@ export type StartVerificationResponse = Message<"verigate.v1.StartVerificationRe
  * Use `create(StartVerificationResponseSchema)` to create a new message.
  */
 export const StartVerificationResponseSchema: GenMessage<StartVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 1);
+  messageDesc(file_verigate_v1_verification_service, 3);
 
 /**
  * GetVerificationRequest names one verification by exactly one of `id` and
@@ -217,7 +353,7 @@ export type GetVerificationRequest = Message<"verigate.v1.GetVerificationRequest
  * Use `create(GetVerificationRequestSchema)` to create a new message.
  */
 export const GetVerificationRequestSchema: GenMessage<GetVerificationRequest> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 2);
+  messageDesc(file_verigate_v1_verification_service, 4);
 
 /**
  * GetVerificationResponse carries the verification.
@@ -238,7 +374,7 @@ export type GetVerificationResponse = Message<"verigate.v1.GetVerificationRespon
  * Use `create(GetVerificationResponseSchema)` to create a new message.
  */
 export const GetVerificationResponseSchema: GenMessage<GetVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 3);
+  messageDesc(file_verigate_v1_verification_service, 5);
 
 /**
  * ListVerificationsRequest filters and pages. All filters must hold.
@@ -301,7 +437,7 @@ export type ListVerificationsRequest = Message<"verigate.v1.ListVerificationsReq
  * Use `create(ListVerificationsRequestSchema)` to create a new message.
  */
 export const ListVerificationsRequestSchema: GenMessage<ListVerificationsRequest> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 4);
+  messageDesc(file_verigate_v1_verification_service, 6);
 
 /**
  * ListVerificationsResponse is one page.
@@ -329,7 +465,7 @@ export type ListVerificationsResponse = Message<"verigate.v1.ListVerificationsRe
  * Use `create(ListVerificationsResponseSchema)` to create a new message.
  */
 export const ListVerificationsResponseSchema: GenMessage<ListVerificationsResponse> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 5);
+  messageDesc(file_verigate_v1_verification_service, 7);
 
 /**
  * CancelVerificationRequest names what to call off.
@@ -357,7 +493,7 @@ export type CancelVerificationRequest = Message<"verigate.v1.CancelVerificationR
  * Use `create(CancelVerificationRequestSchema)` to create a new message.
  */
 export const CancelVerificationRequestSchema: GenMessage<CancelVerificationRequest> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 6);
+  messageDesc(file_verigate_v1_verification_service, 8);
 
 /**
  * CancelVerificationResponse carries the canceled verification.
@@ -378,7 +514,7 @@ export type CancelVerificationResponse = Message<"verigate.v1.CancelVerification
  * Use `create(CancelVerificationResponseSchema)` to create a new message.
  */
 export const CancelVerificationResponseSchema: GenMessage<CancelVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 7);
+  messageDesc(file_verigate_v1_verification_service, 9);
 
 /**
  * WatchStatusRequest names what to watch and from where.
@@ -413,7 +549,7 @@ export type WatchStatusRequest = Message<"verigate.v1.WatchStatusRequest"> & {
  * Use `create(WatchStatusRequestSchema)` to create a new message.
  */
 export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
-  messageDesc(file_verigate_v1_verification_service, 8);
+  messageDesc(file_verigate_v1_verification_service, 10);
 
 /**
  * VerificationService starts verifications and tells what became of them.

@@ -42,6 +42,36 @@ const (
 	// OperatorServiceListAuditEntriesProcedure is the procedure name of the OperatorService's
 	// ListAuditEntries RPC.
 	OperatorServiceListAuditEntriesProcedure = "/verigate.v1.OperatorService/ListAuditEntries"
+	// OperatorServiceGetTimelineProcedure is the procedure name of the OperatorService's GetTimeline
+	// RPC.
+	OperatorServiceGetTimelineProcedure = "/verigate.v1.OperatorService/GetTimeline"
+	// OperatorServiceOverrideVerificationProcedure is the procedure name of the OperatorService's
+	// OverrideVerification RPC.
+	OperatorServiceOverrideVerificationProcedure = "/verigate.v1.OperatorService/OverrideVerification"
+	// OperatorServiceListDeliveriesProcedure is the procedure name of the OperatorService's
+	// ListDeliveries RPC.
+	OperatorServiceListDeliveriesProcedure = "/verigate.v1.OperatorService/ListDeliveries"
+	// OperatorServiceGetDeliveryProcedure is the procedure name of the OperatorService's GetDelivery
+	// RPC.
+	OperatorServiceGetDeliveryProcedure = "/verigate.v1.OperatorService/GetDelivery"
+	// OperatorServiceReplayDeliveryProcedure is the procedure name of the OperatorService's
+	// ReplayDelivery RPC.
+	OperatorServiceReplayDeliveryProcedure = "/verigate.v1.OperatorService/ReplayDelivery"
+	// OperatorServiceBindDeliveryProcedure is the procedure name of the OperatorService's BindDelivery
+	// RPC.
+	OperatorServiceBindDeliveryProcedure = "/verigate.v1.OperatorService/BindDelivery"
+	// OperatorServiceListCallbacksProcedure is the procedure name of the OperatorService's
+	// ListCallbacks RPC.
+	OperatorServiceListCallbacksProcedure = "/verigate.v1.OperatorService/ListCallbacks"
+	// OperatorServiceGetCallbackProcedure is the procedure name of the OperatorService's GetCallback
+	// RPC.
+	OperatorServiceGetCallbackProcedure = "/verigate.v1.OperatorService/GetCallback"
+	// OperatorServiceRetryCallbackProcedure is the procedure name of the OperatorService's
+	// RetryCallback RPC.
+	OperatorServiceRetryCallbackProcedure = "/verigate.v1.OperatorService/RetryCallback"
+	// OperatorServiceRetryDeadCallbacksProcedure is the procedure name of the OperatorService's
+	// RetryDeadCallbacks RPC.
+	OperatorServiceRetryDeadCallbacksProcedure = "/verigate.v1.OperatorService/RetryDeadCallbacks"
 )
 
 var (
@@ -91,6 +121,84 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	operatorServiceGetTimelineSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("GetTimeline"),
+			Procedure:        OperatorServiceGetTimelineProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	operatorServiceOverrideVerificationSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("OverrideVerification"),
+			Procedure:        OperatorServiceOverrideVerificationProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	operatorServiceListDeliveriesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("ListDeliveries"),
+			Procedure:        OperatorServiceListDeliveriesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	operatorServiceGetDeliverySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("GetDelivery"),
+			Procedure:  OperatorServiceGetDeliveryProcedure,
+		}
+	})
+	operatorServiceReplayDeliverySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("ReplayDelivery"),
+			Procedure:        OperatorServiceReplayDeliveryProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	operatorServiceBindDeliverySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("BindDelivery"),
+			Procedure:  OperatorServiceBindDeliveryProcedure,
+		}
+	})
+	operatorServiceListCallbacksSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("ListCallbacks"),
+			Procedure:        OperatorServiceListCallbacksProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	operatorServiceGetCallbackSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("GetCallback"),
+			Procedure:        OperatorServiceGetCallbackProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	operatorServiceRetryCallbackSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("RetryCallback"),
+			Procedure:        OperatorServiceRetryCallbackProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	operatorServiceRetryDeadCallbacksSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_verigate_v1_operator_service_proto.Services().ByName("OperatorService").Methods().ByName("RetryDeadCallbacks"),
+			Procedure:        OperatorServiceRetryDeadCallbacksProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // OperatorServiceClient is a client for the verigate.v1.OperatorService service.
@@ -137,6 +245,72 @@ type OperatorServiceClient interface {
 	// Errors: `invalid_argument` (also for a page token of another list);
 	// `unavailable` (retry).
 	ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error)
+	// GetTimeline returns a verification and everything that was said about it:
+	// each transition with its source and rung, and each delivery that moved
+	// nothing with the reason why, oldest first.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetTimeline(context.Context, *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error)
+	// OverrideVerification decides a verification by hand, or turns its decision
+	// over. It is a revision: recorded with its author and reason, streamed and
+	// sent as a callback.
+	//
+	// Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
+	// `not_found`; `failed_precondition` (canceled, failed, or expired for longer
+	// than the flow's grace period: start a new one); `unavailable` (nothing
+	// changed, retry).
+	OverrideVerification(context.Context, *v1.OverrideVerificationRequest) (*v1.OverrideVerificationResponse, error)
+	// ListDeliveries returns deliveries of the project and environment, newest
+	// first, without their content.
+	//
+	// Errors: `invalid_argument` (also for a page token of another list);
+	// `unavailable` (retry).
+	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error)
+	// GetDelivery returns one delivery. With `with_content` it opens what the
+	// provider sent, which may be personal: that is in the audit log.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetDelivery(context.Context, *v1.GetDeliveryRequest) (*v1.GetDeliveryResponse, error)
+	// ReplayDelivery reads a delivery again, with today's adapter and
+	// configuration, and applies it as if it had arrived then. For what waits,
+	// could not be read, or was overtaken.
+	//
+	// Safe to repeat: the state machine recognises what was applied. Errors:
+	// `invalid_argument`; `not_found`; `failed_precondition` (it was applied
+	// already, or its content was purged); `unavailable` (nothing changed, retry).
+	ReplayDelivery(context.Context, *v1.ReplayDeliveryRequest) (*v1.ReplayDeliveryResponse, error)
+	// BindDelivery says which verification a waiting delivery is about, and
+	// applies it. What the provider sends next about the same run follows it.
+	//
+	// Errors: `invalid_argument` (also for a verification of another connection
+	// or product); `not_found`; `failed_precondition` (the delivery does not wait,
+	// its content was purged, or the verification was erased); `unavailable`
+	// (nothing changed, retry).
+	BindDelivery(context.Context, *v1.BindDeliveryRequest) (*v1.BindDeliveryResponse, error)
+	// ListCallbacks returns callbacks of the project and environment, newest
+	// first.
+	//
+	// Errors: `invalid_argument` (also for a page token of another list);
+	// `unavailable` (retry).
+	ListCallbacks(context.Context, *v1.ListCallbacksRequest) (*v1.ListCallbacksResponse, error)
+	// GetCallback returns one callback and every attempt at delivering it.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetCallback(context.Context, *v1.GetCallbackRequest) (*v1.GetCallbackResponse, error)
+	// RetryCallback tries a callback again, at once and then on the usual
+	// schedule: a dead one, or one whose next attempt is far. Later events of its
+	// verification may have been delivered before it.
+	//
+	// Safe to repeat. Errors: `invalid_argument`; `not_found`;
+	// `failed_precondition` (it was delivered, waits for an earlier one, or has no
+	// address any more); `unavailable` (nothing changed, retry).
+	RetryCallback(context.Context, *v1.RetryCallbackRequest) (*v1.RetryCallbackResponse, error)
+	// RetryDeadCallbacks does the same with all dead callbacks of the project and
+	// environment, oldest first.
+	//
+	// Safe to repeat. Errors: `invalid_argument`; `unavailable` (those that were
+	// counted are retried; call again for the rest).
+	RetryDeadCallbacks(context.Context, *v1.RetryDeadCallbacksRequest) (*v1.RetryDeadCallbacksResponse, error)
 }
 
 // NewOperatorServiceClient constructs a client for the verigate.v1.OperatorService service.
@@ -189,6 +363,72 @@ type OperatorServiceHandler interface {
 	// Errors: `invalid_argument` (also for a page token of another list);
 	// `unavailable` (retry).
 	ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error)
+	// GetTimeline returns a verification and everything that was said about it:
+	// each transition with its source and rung, and each delivery that moved
+	// nothing with the reason why, oldest first.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetTimeline(context.Context, *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error)
+	// OverrideVerification decides a verification by hand, or turns its decision
+	// over. It is a revision: recorded with its author and reason, streamed and
+	// sent as a callback.
+	//
+	// Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
+	// `not_found`; `failed_precondition` (canceled, failed, or expired for longer
+	// than the flow's grace period: start a new one); `unavailable` (nothing
+	// changed, retry).
+	OverrideVerification(context.Context, *v1.OverrideVerificationRequest) (*v1.OverrideVerificationResponse, error)
+	// ListDeliveries returns deliveries of the project and environment, newest
+	// first, without their content.
+	//
+	// Errors: `invalid_argument` (also for a page token of another list);
+	// `unavailable` (retry).
+	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error)
+	// GetDelivery returns one delivery. With `with_content` it opens what the
+	// provider sent, which may be personal: that is in the audit log.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetDelivery(context.Context, *v1.GetDeliveryRequest) (*v1.GetDeliveryResponse, error)
+	// ReplayDelivery reads a delivery again, with today's adapter and
+	// configuration, and applies it as if it had arrived then. For what waits,
+	// could not be read, or was overtaken.
+	//
+	// Safe to repeat: the state machine recognises what was applied. Errors:
+	// `invalid_argument`; `not_found`; `failed_precondition` (it was applied
+	// already, or its content was purged); `unavailable` (nothing changed, retry).
+	ReplayDelivery(context.Context, *v1.ReplayDeliveryRequest) (*v1.ReplayDeliveryResponse, error)
+	// BindDelivery says which verification a waiting delivery is about, and
+	// applies it. What the provider sends next about the same run follows it.
+	//
+	// Errors: `invalid_argument` (also for a verification of another connection
+	// or product); `not_found`; `failed_precondition` (the delivery does not wait,
+	// its content was purged, or the verification was erased); `unavailable`
+	// (nothing changed, retry).
+	BindDelivery(context.Context, *v1.BindDeliveryRequest) (*v1.BindDeliveryResponse, error)
+	// ListCallbacks returns callbacks of the project and environment, newest
+	// first.
+	//
+	// Errors: `invalid_argument` (also for a page token of another list);
+	// `unavailable` (retry).
+	ListCallbacks(context.Context, *v1.ListCallbacksRequest) (*v1.ListCallbacksResponse, error)
+	// GetCallback returns one callback and every attempt at delivering it.
+	//
+	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
+	GetCallback(context.Context, *v1.GetCallbackRequest) (*v1.GetCallbackResponse, error)
+	// RetryCallback tries a callback again, at once and then on the usual
+	// schedule: a dead one, or one whose next attempt is far. Later events of its
+	// verification may have been delivered before it.
+	//
+	// Safe to repeat. Errors: `invalid_argument`; `not_found`;
+	// `failed_precondition` (it was delivered, waits for an earlier one, or has no
+	// address any more); `unavailable` (nothing changed, retry).
+	RetryCallback(context.Context, *v1.RetryCallbackRequest) (*v1.RetryCallbackResponse, error)
+	// RetryDeadCallbacks does the same with all dead callbacks of the project and
+	// environment, oldest first.
+	//
+	// Safe to repeat. Errors: `invalid_argument`; `unavailable` (those that were
+	// counted are retried; call again for the rest).
+	RetryDeadCallbacks(context.Context, *v1.RetryDeadCallbacksRequest) (*v1.RetryDeadCallbacksResponse, error)
 }
 
 // RegisterOperatorServiceHandler registers svc as the verigate.v1.OperatorService implementation on
@@ -202,6 +442,16 @@ func RegisterOperatorServiceHandler(server *connect.Server, svc OperatorServiceH
 		connect.Method{Spec: operatorServiceRevokeApiKeySpec(), Handler: adapter.revokeApiKey},
 		connect.Method{Spec: operatorServiceEraseSubjectSpec(), Handler: adapter.eraseSubject},
 		connect.Method{Spec: operatorServiceListAuditEntriesSpec(), Handler: adapter.listAuditEntries},
+		connect.Method{Spec: operatorServiceGetTimelineSpec(), Handler: adapter.getTimeline},
+		connect.Method{Spec: operatorServiceOverrideVerificationSpec(), Handler: adapter.overrideVerification},
+		connect.Method{Spec: operatorServiceListDeliveriesSpec(), Handler: adapter.listDeliveries},
+		connect.Method{Spec: operatorServiceGetDeliverySpec(), Handler: adapter.getDelivery},
+		connect.Method{Spec: operatorServiceReplayDeliverySpec(), Handler: adapter.replayDelivery},
+		connect.Method{Spec: operatorServiceBindDeliverySpec(), Handler: adapter.bindDelivery},
+		connect.Method{Spec: operatorServiceListCallbacksSpec(), Handler: adapter.listCallbacks},
+		connect.Method{Spec: operatorServiceGetCallbackSpec(), Handler: adapter.getCallback},
+		connect.Method{Spec: operatorServiceRetryCallbackSpec(), Handler: adapter.retryCallback},
+		connect.Method{Spec: operatorServiceRetryDeadCallbacksSpec(), Handler: adapter.retryDeadCallbacks},
 	)
 }
 
@@ -230,6 +480,46 @@ func (UnimplementedOperatorServiceHandler) EraseSubject(context.Context, *v1.Era
 
 func (UnimplementedOperatorServiceHandler) ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.ListAuditEntries is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) GetTimeline(context.Context, *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.GetTimeline is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) OverrideVerification(context.Context, *v1.OverrideVerificationRequest) (*v1.OverrideVerificationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.OverrideVerification is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.ListDeliveries is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) GetDelivery(context.Context, *v1.GetDeliveryRequest) (*v1.GetDeliveryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.GetDelivery is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) ReplayDelivery(context.Context, *v1.ReplayDeliveryRequest) (*v1.ReplayDeliveryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.ReplayDelivery is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) BindDelivery(context.Context, *v1.BindDeliveryRequest) (*v1.BindDeliveryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.BindDelivery is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) ListCallbacks(context.Context, *v1.ListCallbacksRequest) (*v1.ListCallbacksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.ListCallbacks is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) GetCallback(context.Context, *v1.GetCallbackRequest) (*v1.GetCallbackResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.GetCallback is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) RetryCallback(context.Context, *v1.RetryCallbackRequest) (*v1.RetryCallbackResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.RetryCallback is not implemented")
+}
+
+func (UnimplementedOperatorServiceHandler) RetryDeadCallbacks(context.Context, *v1.RetryDeadCallbacksRequest) (*v1.RetryDeadCallbacksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "verigate.v1.OperatorService.RetryDeadCallbacks is not implemented")
 }
 
 type operatorServiceClient struct {
@@ -279,6 +569,86 @@ func (c *operatorServiceClient) EraseSubject(ctx context.Context, req *v1.EraseS
 func (c *operatorServiceClient) ListAuditEntries(ctx context.Context, req *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error) {
 	var res v1.ListAuditEntriesResponse
 	if err := c.client.CallUnary(ctx, operatorServiceListAuditEntriesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) GetTimeline(ctx context.Context, req *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error) {
+	var res v1.GetTimelineResponse
+	if err := c.client.CallUnary(ctx, operatorServiceGetTimelineSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) OverrideVerification(ctx context.Context, req *v1.OverrideVerificationRequest) (*v1.OverrideVerificationResponse, error) {
+	var res v1.OverrideVerificationResponse
+	if err := c.client.CallUnary(ctx, operatorServiceOverrideVerificationSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) ListDeliveries(ctx context.Context, req *v1.ListDeliveriesRequest) (*v1.ListDeliveriesResponse, error) {
+	var res v1.ListDeliveriesResponse
+	if err := c.client.CallUnary(ctx, operatorServiceListDeliveriesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) GetDelivery(ctx context.Context, req *v1.GetDeliveryRequest) (*v1.GetDeliveryResponse, error) {
+	var res v1.GetDeliveryResponse
+	if err := c.client.CallUnary(ctx, operatorServiceGetDeliverySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) ReplayDelivery(ctx context.Context, req *v1.ReplayDeliveryRequest) (*v1.ReplayDeliveryResponse, error) {
+	var res v1.ReplayDeliveryResponse
+	if err := c.client.CallUnary(ctx, operatorServiceReplayDeliverySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) BindDelivery(ctx context.Context, req *v1.BindDeliveryRequest) (*v1.BindDeliveryResponse, error) {
+	var res v1.BindDeliveryResponse
+	if err := c.client.CallUnary(ctx, operatorServiceBindDeliverySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) ListCallbacks(ctx context.Context, req *v1.ListCallbacksRequest) (*v1.ListCallbacksResponse, error) {
+	var res v1.ListCallbacksResponse
+	if err := c.client.CallUnary(ctx, operatorServiceListCallbacksSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) GetCallback(ctx context.Context, req *v1.GetCallbackRequest) (*v1.GetCallbackResponse, error) {
+	var res v1.GetCallbackResponse
+	if err := c.client.CallUnary(ctx, operatorServiceGetCallbackSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) RetryCallback(ctx context.Context, req *v1.RetryCallbackRequest) (*v1.RetryCallbackResponse, error) {
+	var res v1.RetryCallbackResponse
+	if err := c.client.CallUnary(ctx, operatorServiceRetryCallbackSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *operatorServiceClient) RetryDeadCallbacks(ctx context.Context, req *v1.RetryDeadCallbacksRequest) (*v1.RetryDeadCallbacksResponse, error) {
+	var res v1.RetryDeadCallbacksResponse
+	if err := c.client.CallUnary(ctx, operatorServiceRetryDeadCallbacksSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -352,6 +722,126 @@ func (h operatorServiceHandler) listAuditEntries(ctx context.Context, _ connect.
 		return err
 	}
 	res, err := h.svc.ListAuditEntries(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) getTimeline(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetTimelineRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetTimeline(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) overrideVerification(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.OverrideVerificationRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.OverrideVerification(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) listDeliveries(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListDeliveriesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListDeliveries(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) getDelivery(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetDeliveryRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetDelivery(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) replayDelivery(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ReplayDeliveryRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ReplayDelivery(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) bindDelivery(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.BindDeliveryRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.BindDelivery(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) listCallbacks(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListCallbacksRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListCallbacks(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) getCallback(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetCallbackRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetCallback(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) retryCallback(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RetryCallbackRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RetryCallback(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h operatorServiceHandler) retryDeadCallbacks(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RetryDeadCallbacksRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RetryDeadCallbacks(ctx, &req)
 	if err != nil {
 		return err
 	}
