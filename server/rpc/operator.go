@@ -8,6 +8,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/contract"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
@@ -145,8 +146,8 @@ func (o *Operator) ListAuditEntries(ctx context.Context, r *verigatev1.ListAudit
 func toAPIKey(k *access.Key) *verigatev1.ApiKey {
 	shown := &verigatev1.ApiKey{
 		Id: k.ID, Name: k.Name, Environment: string(k.Scope.Environment), SuccessorId: k.SuccessorID,
-		CreateTime: timestamp(k.CreateTime), ExpireTime: timestamp(k.ExpireTime),
-		RevokeTime: timestamp(k.RevokeTime), LastUseTime: timestamp(k.LastUseTime),
+		CreateTime: contract.Timestamp(k.CreateTime), ExpireTime: contract.Timestamp(k.ExpireTime),
+		RevokeTime: contract.Timestamp(k.RevokeTime), LastUseTime: contract.Timestamp(k.LastUseTime),
 	}
 	for _, s := range k.Scopes {
 		shown.Scopes = append(shown.Scopes, string(s))
@@ -156,7 +157,7 @@ func toAPIKey(k *access.Key) *verigatev1.ApiKey {
 
 func toAuditEntry(e *verification.AuditEntry) *verigatev1.AuditEntry {
 	return &verigatev1.AuditEntry{
-		Id: e.ID.String(), CreateTime: timestamp(e.CreateTime), Actor: e.Operator.Actor, Address: e.Operator.Address,
+		Id: e.ID.String(), CreateTime: contract.Timestamp(e.CreateTime), Actor: e.Operator.Actor, Address: e.Operator.Address,
 		Action: string(e.Action), Target: e.Target, Details: e.Details, RequestId: e.Operator.RequestID,
 	}
 }

@@ -19,6 +19,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/contract"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
@@ -198,9 +199,9 @@ func (s *Service) ListVerifications(ctx context.Context, r *verigatev1.ListVerif
 	}
 	size := pageSize(r.GetPageSize())
 	// One more than asked tells whether there is a next page.
-	q := verification.ListQuery{Scope: p.Scope, Flow: r.GetFlow(), Subject: r.GetSubject(), Before: before, Limit: size + 1}
-	for _, state := range r.GetStates() {
-		q.States = append(q.States, toState(state))
+	q := verification.ListQuery{
+		Scope: p.Scope, States: contract.States(r.GetStates()), Flow: r.GetFlow(), Subject: r.GetSubject(),
+		Before: before, Limit: size + 1,
 	}
 	if r.GetCreateTimeFrom() != nil {
 		q.From = r.GetCreateTimeFrom().AsTime()
