@@ -49,7 +49,8 @@ func (r Retry) backoff(attempt int) time.Duration {
 
 // Delivery is the outcome of one attempt at sending one webhook.
 type Delivery struct {
-	// Event is the type that the webhook names.
+	// Event is the type that the webhook names; empty for AiPrise's final
+	// result, which names none.
 	Event string
 	// EventID is the same for every copy and attempt.
 	EventID string
@@ -57,6 +58,9 @@ type Delivery struct {
 	DeliveryID string
 	// VerificationID is the provider's id of the run; empty for a ping.
 	VerificationID string
+	// Channel is AiPrise's, ChannelCallback or ChannelEvents; empty for
+	// VerifyHuman, which has one only.
+	Channel Channel
 	// Copy is 0 for the original and counts the duplicates from 1.
 	Copy int
 	// Attempt counts from 1; 0 if Dropped.
@@ -92,14 +96,29 @@ func timerWait(ctx context.Context, d time.Duration) error {
 
 // message is one event to be sent.
 type message struct {
+	url            string
+	channel        Channel
 	event          string
 	eventID        string
 	verificationID string
-	body           []byte
-	// headers makes the headers of one attempt.
-	headers func(deliveryID string) http.Header
+	// bodies are what is sent: the original first, then its copies. Each is
+	// sent on its own, and its attempts repeat the same bytes.
+	bodies [][]byte
+	// headers makes the headers of one attempt at sending a body.
+	headers func(deliveryID string, body []byte) http.Header
 	delay   time.Duration
-	copies  int
 	hold    bool
 	drop    bool
 }
+
+// Channel is one of the two ways that AiPrise reports on.
+type Channel string
+
+// The channels, as AiPrise's callbacks page tells them apart.
+const (
+	// ChannelCallback is callback_url: one final result when the workflow ends.
+	ChannelCallback Channel = "callback"
+	// ChannelEvents is events_callback_url: what happens on the way, and what
+	// reviewers do afterwards.
+	ChannelEvents Channel = "events"
+)

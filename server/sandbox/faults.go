@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 // Faults says how a sandbox misbehaves. The zero value is the faithful
 // provider. As JSON, every field is optional and unknown ones are refused.
 //
-// The delivery faults are the same for every provider; the others speak of
+// The first five are the same for every provider; the others speak of
 // VerifyHuman's format.
 type Faults struct {
 	// Duplicate is the number of extra copies of each webhook, 0 to 10. A copy
@@ -122,28 +123,34 @@ func (f Faults) withOverride(object []byte) (Faults, error) {
 	if len(object) == 0 {
 		return f, nil
 	}
-	var keys map[string]json.RawMessage
-	// A text that is no object is reported by With.
-	_ = json.Unmarshal(object, &keys)
-	for _, key := range []string{"generate_status", "generate_hang"} {
-		if _, set := keys[key]; set {
-			return Faults{}, fmt.Errorf("faults.%s: belongs to the whole sandbox, not to one verification; "+
-				"set it with PUT control/faults", key)
-		}
+	if err := refuseFaults(object, "generate_status", "generate_hang"); err != nil {
+		return Faults{}, err
 	}
 	return f.With(object)
 }
 
+// refuseFaults refuses an object that has a key of the whole sandbox's.
+func refuseFaults(object []byte, wholeSandbox ...string) error {
+	var keys map[string]json.RawMessage
+	// A text that is no object is reported by who reads it.
+	_ = json.Unmarshal(object, &keys)
+	for _, key := range wholeSandbox {
+		if _, set := keys[key]; set {
+			return fmt.Errorf("faults.%s: belongs to the whole sandbox, not to one verification; "+
+				"set it with PUT control/faults", key)
+		}
+	}
+	return nil
+}
+
 // Validate says everything that is wrong with the values.
 func (f Faults) Validate() error {
-	var problems []error
+	problems := deliveryOf(&f).problems()
 	check := func(ok bool, message string) {
 		if !ok {
 			problems = append(problems, errors.New("faults."+message))
 		}
 	}
-	check(f.Duplicate >= 0 && f.Duplicate <= maxCopies, "duplicate: must be a whole number from 0 to 10")
-	check(f.Delay == nil || *f.Delay >= 0 && *f.Delay <= maxDelay, `delay: must be a duration from "0s" to "1h"`)
 	check(slices.Contains([]Shape{"", ShapeFlat, ShapeEnvelope}, f.Shape),
 		`shape: must be "flat" or "envelope"`)
 	check(slices.Contains([]Signature{"", SignatureBody, SignatureTimestampBody}, f.Signature),
@@ -154,14 +161,48 @@ func (f Faults) Validate() error {
 	return joinProblems(problems)
 }
 
-func faultFields(f *Faults) map[string]field {
-	const boolean = "true or false"
+func deliveryOf(f *Faults) deliveryFaults {
+	return deliveryFaults{
+		duplicate: &f.Duplicate, reorder: &f.Reorder, delay: &f.Delay, drop: &f.Drop, wrongSecret: &f.WrongSecret,
+	}
+}
+
+// deliveryFaults are the faults that every provider's webhooks can have.
+type deliveryFaults struct {
+	duplicate   *int
+	reorder     *bool
+	delay       **Duration
+	drop        *bool
+	wrongSecret *bool
+}
+
+func (d deliveryFaults) problems() []error {
+	var problems []error
+	if *d.duplicate < 0 || *d.duplicate > maxCopies {
+		problems = append(problems, errors.New("faults.duplicate: must be a whole number from 0 to 10"))
+	}
+	if delay := *d.delay; delay != nil && (*delay < 0 || *delay > maxDelay) {
+		problems = append(problems, errors.New(`faults.delay: must be a duration from "0s" to "1h"`))
+	}
+	return problems
+}
+
+func (d deliveryFaults) fields() map[string]field {
 	return map[string]field{
-		"duplicate":       into(&f.Duplicate, "a whole number from 0 to 10"),
-		"reorder":         into(&f.Reorder, boolean),
-		"delay":           into(&f.Delay, `a duration in quotes, such as "2s"`),
-		"drop":            into(&f.Drop, boolean),
-		"wrong_secret":    into(&f.WrongSecret, boolean),
+		"duplicate":    into(d.duplicate, "a whole number from 0 to 10"),
+		"reorder":      into(d.reorder, boolean),
+		"delay":        into(d.delay, `a duration in quotes, such as "2s"`),
+		"drop":         into(d.drop, boolean),
+		"wrong_secret": into(d.wrongSecret, boolean),
+	}
+}
+
+// boolean is what most faults must be.
+const boolean = "true or false"
+
+func faultFields(f *Faults) map[string]field {
+	fields := deliveryOf(f).fields()
+	maps.Copy(fields, map[string]field{
 		"stale_timestamp": into(&f.StaleTimestamp, boolean),
 		"mismatch":        into(&f.Mismatch, boolean),
 		"unknown_event":   into(&f.UnknownEvent, boolean),
@@ -172,5 +213,6 @@ func faultFields(f *Faults) map[string]field {
 		"deny_status":     into(&f.DenyStatus, "a string"),
 		"generate_status": into(&f.GenerateStatus, "an HTTP status from 400 to 599, or 0 for none"),
 		"generate_hang":   into(&f.GenerateHang, boolean),
-	}
+	})
+	return fields
 }

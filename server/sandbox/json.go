@@ -57,9 +57,9 @@ func into[T any](dst *T, want string) field {
 // of its kind; null is neither. All mistakes are reported together, each with
 // its key after the prefix.
 func decodeObject(text []byte, prefix string, fields map[string]field) error {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil || object == nil {
-		return fmt.Errorf("%s: must be one JSON object", strings.TrimSuffix(orBody(prefix), "."))
+	object, err := readObject(text, prefix)
+	if err != nil {
+		return err
 	}
 	var problems []error
 	for _, key := range slices.Sorted(maps.Keys(object)) {
@@ -74,6 +74,34 @@ func decodeObject(text []byte, prefix string, fields map[string]field) error {
 		}
 	}
 	return joinProblems(problems)
+}
+
+// decodeKnown is decodeObject for a provider that ignores what it does not know
+// and takes null for absent.
+func decodeKnown(text []byte, prefix string, fields map[string]field) error {
+	object, err := readObject(text, prefix)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		raw, given := object[key]
+		if !given || bytes.Equal(raw, []byte("null")) {
+			continue
+		}
+		if fields[key].set(raw) != nil {
+			problems = append(problems, fmt.Errorf("%s%s: must be %s", prefix, key, fields[key].want))
+		}
+	}
+	return joinProblems(problems)
+}
+
+func readObject(text []byte, prefix string) (map[string]json.RawMessage, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil || object == nil {
+		return nil, fmt.Errorf("%s: must be one JSON object", strings.TrimSuffix(orBody(prefix), "."))
+	}
+	return object, nil
 }
 
 func orBody(prefix string) string {
@@ -96,14 +124,20 @@ func joinProblems(problems []error) error {
 }
 
 // readBody returns the body of a request that must have the content type. Its
-// errors are refusals.
+// errors are refusals with status 400.
 func readBody(w http.ResponseWriter, r *http.Request, contentType string) ([]byte, error) {
+	return readBodyOr(w, r, contentType, http.StatusBadRequest)
+}
+
+// readBodyOr is readBody for a provider that has another status for a body that
+// is too large.
+func readBodyOr(w http.ResponseWriter, r *http.Request, contentType string, tooLarge int) ([]byte, error) {
 	if mediaType(r) != contentType {
 		return nil, refuse(http.StatusBadRequest, "Content-Type: must be %s", contentType)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, refuse(http.StatusBadRequest, "body: must be at most %d bytes", maxBody)
+	if _, exceeded := errors.AsType[*http.MaxBytesError](err); exceeded {
+		return nil, refuse(tooLarge, "body: must be at most %d bytes", maxBody)
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "body: could not be read to its end")

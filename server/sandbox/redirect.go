@@ -39,6 +39,18 @@ func checkRedirect(target string) error {
 	return checkAppRedirect(u)
 }
 
+// checkWebhook says what is wrong with an address that webhooks are sent to:
+// https, or http on a loopback address for development.
+func checkWebhook(target string) error {
+	if err := checkRedirect(target); err != nil {
+		return err
+	}
+	if u, err := url.Parse(target); err != nil || u.Scheme != schemeHTTPS && u.Scheme != schemeHTTP {
+		return errors.New("must be an https URL (http is for loopback addresses only)")
+	}
+	return nil
+}
+
 func checkWebRedirect(u *url.URL) error {
 	if u.Hostname() == "" {
 		return errors.New("has no host")

@@ -39,11 +39,18 @@ type item struct {
 	// seq orders events by when they were handed over; copies share it.
 	seq  int
 	copy int
+	body []byte
+}
+
+// delivery says what every report about the item says.
+func (it item) delivery() Delivery {
+	return Delivery{
+		Channel: it.channel, Event: it.event, EventID: it.eventID, VerificationID: it.verificationID, Copy: it.copy,
+	}
 }
 
 // sender delivers messages, each in a goroutine of its own that run owns.
 type sender struct {
-	url    string
 	client *http.Client
 	retry  Retry
 	wait   Wait
@@ -75,21 +82,27 @@ func (s *sender) start() {
 	go s.run(ctx)
 }
 
-// send hands a message over and never blocks. It returns errFull or errClosed
-// when it was not taken.
-func (s *sender) send(m message) error {
+// send hands messages over, all or none, and never blocks. It returns errFull
+// or errClosed when they were not taken.
+func (s *sender) send(messages ...message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return errClosed
 	}
-	if s.pending+1+m.copies > maxPending {
+	count := 0
+	for _, m := range messages {
+		count += len(m.bodies)
+	}
+	if s.pending+count > maxPending {
 		return errFull
 	}
-	s.lastSeq++
-	for i := range 1 + m.copies {
-		s.pending++
-		s.queue <- item{message: m, seq: s.lastSeq, copy: i}
+	for _, m := range messages {
+		s.lastSeq++
+		for i, body := range m.bodies {
+			s.pending++
+			s.queue <- item{message: m, seq: s.lastSeq, copy: i, body: body}
+		}
 	}
 	return nil
 }
@@ -172,10 +185,9 @@ func (s *sender) deliver(ctx, next context.Context, it item) {
 		return
 	}
 	if it.drop {
-		s.report(Delivery{
-			Event: it.event, EventID: it.eventID, VerificationID: it.verificationID, Copy: it.copy,
-			Dropped: true, Final: true,
-		})
+		d := it.delivery()
+		d.Dropped, d.Final = true, true
+		s.report(d)
 		return
 	}
 	for attempt := 1; ; attempt++ {
@@ -206,10 +218,8 @@ func (s *sender) attempt(ctx context.Context, it item, attempt int) (bool, error
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	d := Delivery{
-		Event: it.event, EventID: it.eventID, DeliveryID: uuid.NewString(),
-		VerificationID: it.verificationID, Copy: it.copy, Attempt: attempt,
-	}
+	d := it.delivery()
+	d.DeliveryID, d.Attempt = uuid.NewString(), attempt
 	d.StatusCode, d.Err = s.post(ctx, it, d.DeliveryID)
 	d.Final = d.OK() || attempt == s.retry.Attempts
 	s.note(d)
@@ -233,11 +243,11 @@ func (s *sender) note(d Delivery) {
 func (s *sender) post(ctx context.Context, it item, deliveryID string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.retry.Timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(it.body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, it.url, bytes.NewReader(it.body))
 	if err != nil {
 		return 0, fmt.Errorf("make the webhook request: %w", err)
 	}
-	request.Header = it.headers(deliveryID)
+	request.Header = it.headers(deliveryID, it.body)
 	response, err := s.client.Do(request)
 	if err != nil {
 		return 0, withoutURL(err)

@@ -3,29 +3,9 @@ package sandbox
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
-)
-
-// Outcome is how a run ends.
-type Outcome string
-
-// The outcomes. The page's buttons choose among the first four; Undecided is
-// for mobile sessions.
-const (
-	// Pass: the person passed.
-	Pass Outcome = "pass"
-	// Fail: the person did not pass.
-	Fail Outcome = "fail"
-	// Deny: the person was turned away, by an age gate for example.
-	Deny Outcome = "deny"
-	// Abandon: the person leaves. Nothing is sent and the page can be opened
-	// again.
-	Abandon Outcome = "abandon"
-	// Undecided: the provider has no decision yet.
-	Undecided Outcome = "none"
 )
 
 // completed is the answer of hosted/complete. The seed document says that it
@@ -75,9 +55,6 @@ func (p hostedPage) messageOf(status string) string {
 		return p.failureMessage
 	}
 }
-
-// outcomeField is the name of the outcome in forms and JSON.
-const outcomeField = "outcome"
 
 // choice is what a page posts.
 type choice struct {
@@ -200,15 +177,7 @@ func (v *VerifyHuman) finish(page hostedPage, token string, c choice, faults Fau
 	return answer, nil
 }
 
-// unsent says that a webhook could not be taken.
-func unsent(err error) error {
-	if errors.Is(err, errFull) || errors.Is(err, errClosed) {
-		return refuse(http.StatusServiceUnavailable, "%v", err)
-	}
-	return err
-}
-
-func (v *VerifyHuman) expired(s *session) bool { return !v.options.Now().Before(s.expires) }
+func (v *VerifyHuman) expired(s *session) bool { return !v.now().Before(s.expires) }
 
 // answer tells the page's script where to go, or sends the browser there.
 func (v *VerifyHuman) answer(w http.ResponseWriter, r *http.Request, page hostedPage, done completed) error {

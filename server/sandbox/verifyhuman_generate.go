@@ -43,14 +43,14 @@ func (v *VerifyHuman) generate(w http.ResponseWriter, r *http.Request) error {
 	s := &session{
 		hostedPage: page.withTexts(),
 		token:      rand.Text(),
-		expires:    v.options.Now().Add(lifetime).UTC().Truncate(time.Second),
+		expires:    v.now().Add(lifetime).UTC().Truncate(time.Second),
 	}
 	v.mu.Lock()
 	v.sessions.put(s.token, s)
 	v.mu.Unlock()
-	v.options.Log.InfoContext(r.Context(), "sandbox: hosted session made")
+	v.log.InfoContext(r.Context(), "sandbox: hosted session made")
 	return writeJSON(w, http.StatusOK, generated{
-		HostedURL: v.options.BaseURL + "/hosted/v/" + s.token,
+		HostedURL: v.baseURL + "/hosted/v/" + s.token,
 		Token:     s.token,
 		ExpiresAt: s.expires.Format(time.RFC3339),
 	})
@@ -60,11 +60,7 @@ func (v *VerifyHuman) generate(w http.ResponseWriter, r *http.Request) error {
 func (v *VerifyHuman) generateFault(w http.ResponseWriter, r *http.Request) error {
 	faults := v.Faults()
 	if faults.GenerateHang {
-		select {
-		case <-r.Context().Done():
-		case <-v.closing:
-		}
-		return refuse(http.StatusServiceUnavailable, "The sandbox was told to hang and was released")
+		return v.hang(r)
 	}
 	switch faults.GenerateStatus {
 	case 0:

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/secret"
@@ -76,10 +74,6 @@ type Flow struct {
 const (
 	environmentTest = "test"
 	environmentLive = "live"
-
-	defaultDelay       = 400 * time.Millisecond
-	defaultMaxSessions = 10_000
-	maxAttempts        = 20
 )
 
 // The products, as VerifyHuman's documentation spells them in URLs.
@@ -97,55 +91,37 @@ func knownProduct(product string) bool {
 	return slices.Contains([]string{productHuman, productAge, productIdentity, productCompliance}, product)
 }
 
-// withDefaults returns o with what may be left out.
+// withDefaults returns o with what may be left out of VerifyHuman's own part.
 func (o Options) withDefaults() Options {
-	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	if o.ClientKey.Empty() {
 		o.ClientKey = o.APIKey
 	}
 	if o.Environment == "" {
 		o.Environment = environmentTest
 	}
-	switch {
-	case o.WebhookDelay == 0:
-		o.WebhookDelay = defaultDelay
-	case o.WebhookDelay < 0:
-		o.WebhookDelay = 0
-	}
-	if o.MaxSessions == 0 {
-		o.MaxSessions = defaultMaxSessions
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Wait == nil {
-		o.Wait = timerWait
-	}
-	if o.OnDelivery == nil {
-		o.OnDelivery = func(Delivery) {}
-	}
 	return o
 }
 
+// account returns what is common to all emulators.
+func (o Options) account() account {
+	return account{
+		baseURL: o.BaseURL, apiKey: o.APIKey, delay: o.WebhookDelay, retry: o.Retry, maxSessions: o.MaxSessions,
+		client: o.HTTP, log: o.Log, now: o.Now, wait: o.Wait, onDelivery: o.OnDelivery,
+	}
+}
+
 // validate says everything that is wrong.
-func (o Options) validate() error {
-	var problems []error
-	check := func(ok bool, format string, args ...any) {
+func (o Options) validate(a account) error {
+	problems := a.problems()
+	check := func(ok bool, message string) {
 		if !ok {
-			problems = append(problems, fmt.Errorf(format, args...))
+			problems = append(problems, errors.New(message))
 		}
 	}
-	check(webURL(o.BaseURL), "BaseURL: must be an absolute http or https URL without query or fragment")
 	check(webURL(withoutQuery(o.WebhookURL)), "WebhookURL: must be an absolute http or https URL")
-	check(!o.APIKey.Empty(), "APIKey: must not be empty")
 	check(!o.WebhookSecret.Empty(), "WebhookSecret: must not be empty")
 	check(o.Environment == environmentTest || o.Environment == environmentLive,
 		`Environment: must be "test" or "live"`)
-	check(o.Now != nil, "Now: must be set, usually to time.Now")
-	check(o.MaxSessions > 0, "MaxSessions: must not be negative")
-	check(o.Retry.Attempts >= 0 && o.Retry.Attempts <= maxAttempts, "Retry.Attempts: must be from 0 to %d", maxAttempts)
-	check(o.Retry.Base >= 0, "Retry.Base: must not be negative")
-	check(o.Retry.Timeout >= 0, "Retry.Timeout: must not be negative")
 	if err := o.Faults.Validate(); err != nil {
 		problems = append(problems, err)
 	}
@@ -189,15 +165,4 @@ func optionalRedirect(target string) error {
 		return nil
 	}
 	return checkRedirect(target)
-}
-
-func withoutQuery(address string) string {
-	before, _, _ := strings.Cut(address, "?")
-	return before
-}
-
-func webURL(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && (u.Scheme == schemeHTTP || u.Scheme == schemeHTTPS) && u.Host != "" &&
-		u.RawQuery == "" && u.Fragment == ""
 }

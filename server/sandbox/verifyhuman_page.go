@@ -1,28 +1,9 @@
 package sandbox
 
 import (
-	"bytes"
-	"embed"
-	"fmt"
-	"html/template"
 	"net/http"
 	"time"
 )
-
-// pageFiles are the hosted page's templates and what it loads.
-//
-//go:embed page
-var pageFiles embed.FS
-
-const htmlType = "text/html; charset=utf-8"
-
-func parsePages() (*template.Template, error) {
-	pages, err := template.ParseFS(pageFiles, "page/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("parse the hosted page: %w", err)
-	}
-	return pages, nil
-}
 
 // runView is what the page of one run shows. Root and Action are relative to
 // the page, so that no mount prefix matters.
@@ -39,13 +20,6 @@ type runView struct {
 	Expires string
 	// ExpiresText is for people.
 	ExpiresText string
-}
-
-// notice is a page that only says something.
-type notice struct {
-	Title string
-	Text  string
-	Root  string
 }
 
 func (v *VerifyHuman) showSession(w http.ResponseWriter, r *http.Request) error {
@@ -106,28 +80,6 @@ func (v *VerifyHuman) writeNotice(w http.ResponseWriter, r *http.Request, status
 	return v.render(w, status, "notice", n)
 }
 
-// render writes a whole page or none: a template that fails writes nothing.
-func (v *VerifyHuman) render(w http.ResponseWriter, status int, name string, view any) error {
-	var page bytes.Buffer
-	if err := v.pages.ExecuteTemplate(&page, name, view); err != nil {
-		return fmt.Errorf("render the %s page: %w", name, err)
-	}
-	w.Header().Set("Content-Type", htmlType)
-	w.WriteHeader(status)
-	_, _ = page.WriteTo(w)
-	return nil
-}
-
-// page answers errors as plain text; the notices of people are pages already.
-func (v *VerifyHuman) page(h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			no := v.refusalOf(err)
-			http.Error(w, no.message, no.status)
-		}
-	}
-}
-
 // either answers errors as a page to a form and as JSON to a script.
 func (v *VerifyHuman) either(h handler) http.HandlerFunc {
 	return v.api(func(w http.ResponseWriter, r *http.Request) error {
@@ -138,21 +90,4 @@ func (v *VerifyHuman) either(h handler) http.HandlerFunc {
 		no := v.refusalOf(err)
 		return v.writeNotice(w, r, no.status, notice{Title: "This did not work", Text: no.message})
 	})
-}
-
-// assetTypes are the files that pages load, with their types.
-func assetTypes() map[string]string {
-	return map[string]string{
-		"style.css": "text/css; charset=utf-8",
-		"run.js":    "text/javascript; charset=utf-8",
-		"icon.svg":  "image/svg+xml",
-	}
-}
-
-// asset serves one embedded file.
-func asset(name, contentType string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		http.ServeFileFS(w, r, pageFiles, "page/"+name)
-	}
 }

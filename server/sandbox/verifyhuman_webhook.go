@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -123,21 +124,22 @@ func (v *VerifyHuman) message(event string, r report, faults Faults) (message, e
 	if err != nil {
 		return message{}, fmt.Errorf("encode the webhook: %w", err)
 	}
-	delay := v.options.WebhookDelay
+	delay := v.delay
 	if faults.Delay != nil {
 		delay = time.Duration(*faults.Delay)
 	}
 	return message{
-		event: event, eventID: eventID, verificationID: r.verificationID, body: body,
-		headers: func(deliveryID string) http.Header {
+		url: v.options.WebhookURL, event: event, eventID: eventID, verificationID: r.verificationID,
+		bodies: slices.Repeat([][]byte{body}, 1+faults.Duplicate),
+		headers: func(deliveryID string, _ []byte) http.Header {
 			return v.webhookHeaders(event, eventID, deliveryID, body, faults)
 		},
-		delay: delay, copies: faults.Duplicate, hold: faults.Reorder, drop: faults.Drop,
+		delay: delay, hold: faults.Reorder, drop: faults.Drop,
 	}, nil
 }
 
 func (v *VerifyHuman) payload(event, eventID string, r report, faults Faults) ([]byte, error) {
-	now := v.options.Now().UTC()
+	now := v.now().UTC()
 	if faults.Shape == ShapeEnvelope {
 		return json.Marshal(envelope{
 			ID: eventID, Type: event, Created: now.Format(envelopeTime), Environment: v.options.Environment,
@@ -157,7 +159,7 @@ func (v *VerifyHuman) payload(event, eventID string, r report, faults Faults) ([
 // the webhooks page; the flat payload with the signature alone, as in the seed
 // document, unless what is asked for needs another one.
 func (v *VerifyHuman) webhookHeaders(event, eventID, deliveryID string, body []byte, faults Faults) http.Header {
-	signedAt := v.options.Now()
+	signedAt := v.now()
 	if faults.StaleTimestamp {
 		signedAt = signedAt.Add(-staleAge)
 	}
