@@ -37,22 +37,25 @@ type checker struct {
 // build checks everything. What it returns is of use only if the report is
 // empty in the end.
 func (c *checker) build() *Config {
+	publicURL, connections := c.publicURL(), c.connections()
 	return &Config{
-		PublicURL:       c.publicURL(),
+		PublicURL:       publicURL,
+		WebhooksURL:     c.webhooksURL(publicURL),
 		Listeners:       c.listeners(),
 		TrustedProxies:  c.trustedProxies(),
 		DatabaseURL:     c.databaseURL(),
 		ClientTokenKeys: c.keys("client_tokens.keys", c.file.ClientTokens.Keys, "tokens name their key by it"),
 		EncryptionKeys:  c.encryptionKeys(),
-		Retention:       Retention{Deliveries: c.within("retention.deliveries", c.file.Retention.Deliveries, c.bounds.deliveries)},
+		Retention:       c.retention(),
 		Origins:         c.origins(),
 		EndUsers:        c.endUsers(),
+		Callbacks:       c.callbacks(),
 		Limits:          c.limits(),
 		Outgoing:        c.outgoing(),
 		Watch:           c.watch(),
 		Drain:           c.within("drain", c.file.Drain, c.bounds.drain),
-		Connections:     c.connections(),
-		Flows:           c.flows(),
+		Connections:     connections,
+		Flows:           c.flows(connections),
 	}
 }
 
@@ -60,11 +63,35 @@ func (c *checker) publicURL() string {
 	if !c.required("public_url", c.file.PublicURL, "write the origin that callers and browsers reach, such as https://verify.example.com") {
 		return ""
 	}
-	origin, problem := parseOrigin(c.file.PublicURL, c.development)
+	return c.origin("public_url", c.file.PublicURL)
+}
+
+// webhooksURL is the public one unless the file says otherwise.
+func (c *checker) webhooksURL(publicURL string) string {
+	const path = "webhooks_url"
+	switch {
+	case c.file.WebhooksURL != "":
+		return c.origin(path, c.file.WebhooksURL)
+	case c.report.written(path):
+		c.report.checkf(path, "is empty; write the origin that providers reach, or remove the key if it is public_url")
+	}
+	return publicURL
+}
+
+func (c *checker) origin(path, raw string) string {
+	origin, problem := parseOrigin(raw, c.development)
 	if problem != nil {
-		c.report.checkf("public_url", "%v", problem)
+		c.report.checkf(path, "%v", problem)
 	}
 	return origin
+}
+
+func (c *checker) retention() Retention {
+	r := c.file.Retention
+	return Retention{
+		Deliveries: c.within("retention.deliveries", r.Deliveries, c.bounds.deliveries),
+		Events:     c.within("retention.events", r.Events, c.bounds.events),
+	}
 }
 
 func (c *checker) databaseURL() secret.Value {

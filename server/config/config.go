@@ -1,5 +1,6 @@
 // Package config reads verigate.yaml: the listeners, keys, limits, connections
-// and flows of a gateway, and who may call it.
+// and flows of a gateway, who may call it, and what its callbacks are signed
+// with.
 //
 // It owns the shape of that file, its defaults and its bounds, and the promise
 // that every mistake in it is told at once, with its line and its remedy. It
@@ -12,7 +13,8 @@
 //	      ─► inspect.go: the line of every key; duplicates, aliases, tags
 //	      ─► decode.go, scalar.go: typed values; unknown keys, wrong types, secrets
 //	      ─► checks.go: one check per section, each in the file of its name:
-//	         bounds, names, addresses, certificates, references between entries
+//	         bounds, names, addresses, certificates, references between entries;
+//	         options.go: a flow's options as JSON, for its adapter to judge
 //	      ─► Config, or Errors with everything that was found on the way
 //
 // A value that could not be read is marked in the report, and later steps say
@@ -44,6 +46,9 @@ type Config struct {
 	// PublicURL is the origin under which callers and browsers reach the
 	// gateway, in lower case and without a trailing slash.
 	PublicURL string
+	// WebhooksURL is the origin under which providers reach the webhooks
+	// listener, in the same form; PublicURL unless the file says otherwise.
+	WebhooksURL string
 	// Listeners are the addresses to serve on.
 	Listeners Listeners
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
@@ -64,6 +69,9 @@ type Config struct {
 	// EndUsers are the issuers whose users may call with their own tokens, at
 	// most one per project and environment.
 	EndUsers []EndUsers
+	// Callbacks are what callbacks are signed with, at most one entry per project
+	// and environment. Every flow with a callback URL has one for its scope.
+	Callbacks []Callbacks
 	// Limits are how often one node lets one caller in.
 	Limits Limits
 	// Outgoing says what the gateway's own requests may reach.
@@ -82,6 +90,9 @@ type Config struct {
 type Retention struct {
 	// Deliveries is how long a raw delivery is kept after it arrived.
 	Deliveries time.Duration
+	// Events is how long a transition keeps its place in the event stream, and
+	// how long a finished callback is kept.
+	Events time.Duration
 }
 
 // Watch bounds the streams of WatchStatus.

@@ -49,21 +49,6 @@ func (c *checker) choice(path, value, one, other string) {
 	}
 }
 
-func (c *checker) scope(connection int) verification.Scope {
-	entry := &c.file.Connections[connection]
-	return verification.Scope{Project: entry.Project, Environment: verification.Environment(entry.Environment)}
-}
-
-// isScope reports whether a scope has a project and an environment that exists.
-func isScope(scope verification.Scope) bool {
-	return scope.Project != "" && (scope.Environment == verification.Live || scope.Environment == verification.Test)
-}
-
-// scopeName writes a scope as project/environment.
-func scopeName(scope verification.Scope) string {
-	return scope.Project + "/" + string(scope.Environment)
-}
-
 // settings decodes and validates a connection's own settings.
 func (c *checker) settings(entry *connectionEntry, path string) provider.Settings {
 	known := slices.Sorted(maps.Keys(c.registry))

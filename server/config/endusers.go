@@ -51,7 +51,10 @@ func (c *checker) endUsers() []EndUsers {
 	for i := range c.file.EndUsers {
 		entry, path := &c.file.EndUsers[i], element("end_users", i)
 		scope := verification.Scope{Project: entry.Project, Environment: verification.Environment(entry.Environment)}
-		c.endUsersScope(scopes, scope, path)
+		c.entryScope(scopes, scope, path, scopeUse{
+			single: "a project and environment have one issuer, because the subjects of two could be the same",
+			idle:   "its users could start nothing",
+		})
 		c.issuer(entry, path)
 		c.audiences(tokens, entry, path)
 		c.algorithms(entry, path)
@@ -62,32 +65,6 @@ func (c *checker) endUsers() []EndUsers {
 		})
 	}
 	return built
-}
-
-// endUsersScope checks that an entry's project and environment are those of some
-// connection, and of no other entry.
-func (c *checker) endUsersScope(seen map[string]string, scope verification.Scope, path string) {
-	named := c.matches(path+".project", scope.Project, namePattern, nameShape)
-	c.choice(path+".environment", string(scope.Environment), string(verification.Live), string(verification.Test))
-	if !named || !isScope(scope) {
-		return
-	}
-	c.unique(seen, scopeName(scope), scopeName(scope), path, "",
-		"a project and environment have one issuer, because the subjects of two could be the same")
-	var homes []string
-	for i := range c.file.Connections {
-		home := c.scope(i)
-		if home == scope || !isScope(home) || c.report.unread(element("connections", i)) {
-			return
-		}
-		if !slices.Contains(homes, scopeName(home)) {
-			homes = append(homes, scopeName(home))
-		}
-	}
-	if len(homes) > 0 {
-		c.report.checkf(path+".project", "no connection belongs to %s, so its users could start nothing; %s",
-			scopeName(scope), oneOf(scopeName(scope), homes))
-	}
 }
 
 func (c *checker) issuer(entry *endUsersEntry, path string) {

@@ -11,6 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/aiprise"
+	"github.com/verigate/verigate/server/provider/verifyhuman"
 )
 
 const examplePath = "../../verigate.example.yaml"
@@ -18,10 +21,38 @@ const examplePath = "../../verigate.example.yaml"
 func TestTheExampleIsValid(t *testing.T) {
 	t.Parallel()
 	got := parse(t, exampleSource(t))
-	if len(got.Connections) != 2 || len(got.Flows) != 3 || len(got.ClientTokenKeys) != 2 ||
-		len(got.EncryptionKeys) != 1 || len(got.EndUsers) != 1 {
-		t.Errorf("got %d connections, %d flows, %d and %d keys, %d issuers",
-			len(got.Connections), len(got.Flows), len(got.ClientTokenKeys), len(got.EncryptionKeys), len(got.EndUsers))
+	if len(got.Connections) != 3 || len(got.Flows) != 4 || len(got.ClientTokenKeys) != 2 ||
+		len(got.EncryptionKeys) != 1 || len(got.EndUsers) != 1 || len(got.Callbacks) != 1 {
+		t.Errorf("got %d connections, %d flows, %d and %d keys, %d issuers, %d entries for callbacks", len(got.Connections),
+			len(got.Flows), len(got.ClientTokenKeys), len(got.EncryptionKeys), len(got.EndUsers), len(got.Callbacks))
+	}
+	if got := string(got.Flows[2].Options); got != `{"ui_options":{"common":{"default_language":"en"}}}` {
+		t.Errorf("the options of kyc are %s", got)
+	}
+}
+
+// TestTheExampleSuitsTheAdapters proves that the settings and options it shows
+// are those of the adapters, not only of the fakes here.
+func TestTheExampleSuitsTheAdapters(t *testing.T) {
+	t.Parallel()
+	adapters := provider.Registry{verifyhuman.Name: verifyhuman.New, aiprise.Name: aiprise.New}
+	got, err := config.Parse([]byte(exampleSource(t)), "verigate.example.yaml", adapters, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got.Connections[2].Settings.(*aiprise.Settings); !ok {
+		t.Errorf("the settings of %s are %T", got.Connections[2].Name, got.Connections[2].Settings)
+	}
+}
+
+// TestTheExampleStatesTheSizeOfOptions keeps the size in the example's text
+// that of the code.
+func TestTheExampleStatesTheSizeOfOptions(t *testing.T) {
+	t.Parallel()
+	source := replaceOnce(t, exampleSource(t), "default_language: en", "default_language: "+strings.Repeat("e", 16<<10))
+	got := problemsOf(t, []byte(source), "f.yaml")
+	if !strings.Contains(got, "may have at most 16384;") || !strings.Contains(source, "up to 16 KiB as JSON") {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -29,15 +60,17 @@ func TestTheExampleIsValid(t *testing.T) {
 // new in the structs must be shown, and explained there.
 func TestTheExampleShowsEveryKey(t *testing.T) {
 	t.Parallel()
-	want := slices.Concat(config.FileKeys(), config.KeysOf("connections[].settings", reflect.TypeFor[fakeSettings]()))
+	want := slices.Concat(config.FileKeys(), config.KeysOf("connections[].settings", reflect.TypeFor[fakeSettings]()),
+		config.KeysOf("connections[].settings", reflect.TypeFor[templateSettings]()))
 	want = slices.DeleteFunc(want, saidOfPublic)
 	slices.Sort(want)
+	want = slices.Compact(want)
 	var document yaml.Node
 	if err := yaml.Unmarshal(readTestFile(t, examplePath), &document); err != nil {
 		t.Fatal(err)
 	}
 	keys := commentsOf(document.Content[0], "")
-	maps.DeleteFunc(keys, func(key, _ string) bool { return saidOfPublic(key) })
+	maps.DeleteFunc(keys, func(key, _ string) bool { return saidOfPublic(key) || strings.HasPrefix(key, "flows[].options.") })
 	for _, key := range want {
 		switch comment, shown := keys[key]; {
 		case !shown:
@@ -71,6 +104,7 @@ func TestTheExampleStatesTheBounds(t *testing.T) {
 	told := regexp.MustCompile(`must be between (\S+) and (\S+)`)
 	for key, test := range map[string]struct{ line, outside string }{
 		"retention.deliveries":         {"  deliveries: 30d", "-1s"},
+		"retention.events":             {"  events: 90d", "-1s"},
 		"limits":                       {"  per_key: 200/s", "0/s"},
 		"watch.heartbeat":              {"  heartbeat: 15s", "-1s"},
 		"watch.max_age":                {"  max_age: 10m", "-1s"},
@@ -82,6 +116,7 @@ func TestTheExampleStatesTheBounds(t *testing.T) {
 		"flows[].return_window":        {"    return_window: 60s", "-1s"},
 		"flows[].lifetime":             {"    lifetime: 1h", "-1s"},
 		"flows[].grace":                {"    grace: 24h", "-1s"},
+		"flows[].reconcile_after":      {"    reconcile_after: 2m", "-1s"},
 		"flows[].max_open":             {"    max_open: 20000", "-1"},
 		"flows[].max_open_per_subject": {"    max_open_per_subject: 5", "-1"},
 	} {

@@ -1,11 +1,15 @@
 package config_test
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"flag"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,8 +36,30 @@ func environment() map[string]string {
 		"VERIFYHUMAN_TEST_API_KEY":        "LEAK-test-api-key",
 		"VERIFYHUMAN_TEST_WEBHOOK_SECRET": "LEAK-test-webhook-secret",
 		"VERIGATE_SHORT_KEY":              "LEAK-short",
+		"VERIGATE_CALLBACK_SECRET":        callbackSecret(32, 'a'),
+		"VERIGATE_CALLBACK_SECRET_OLD":    callbackSecret(32, 'b'),
+		"VERIGATE_CALLBACK_SHORTEST":      callbackSecret(24, 'c'),
+		"VERIGATE_CALLBACK_LONGEST":       callbackSecret(64, 'd'),
+		"VERIGATE_CALLBACK_TOO_SHORT":     callbackSecret(23, 'e'),
+		"VERIGATE_CALLBACK_TOO_LONG":      callbackSecret(65, 'f'),
+		"VERIGATE_CALLBACK_BARE":          strings.TrimPrefix(callbackSecret(32, 'g'), "whsec_"),
+		"VERIGATE_CALLBACK_URL_BASE64":    "whsec_LEAK-url-safe_base64-0123456789abcdef0=",
+		"VERIGATE_CALLBACK_BROKEN_LINE":   strings.Replace(callbackSecret(32, 'h'), "LEAK", "LEAK\n", 1),
+		"VERIGATE_CALLBACK_AS_KEY":        callbackSecret(33, 'i'),
+		"AIPRISE_API_KEY":                 "LEAK-aiprise-api-key",
+		"AIPRISE_API_KEY_OLD":             "LEAK-aiprise-api-key-old",
 		"VERIGATE_EMPTY":                  "",
 	}
+}
+
+// callbackSecret returns a secret of size bytes, in the form of the Standard
+// Webhooks specification, whose text says LEAK and which fill makes unlike others.
+func callbackSecret(size int, fill byte) string {
+	leak, err := base64.StdEncoding.DecodeString("LEAK")
+	if err != nil {
+		panic(err)
+	}
+	return "whsec_" + base64.StdEncoding.EncodeToString(append(leak, bytes.Repeat([]byte{fill}, size-len(leak))...))
 }
 
 // TestMain sets the environment for the whole process, so that tests which only
@@ -100,6 +126,46 @@ func (s *fakeSettings) Open(_ provider.Deps) (provider.Provider, error) {
 	return nil, errors.New("the configuration never opens a provider")
 }
 
+// templateSettings have the keys that verigate.example.yaml shows of the other
+// adapter, and judge flows.
+type templateSettings struct {
+	Shared  sharedSettings `yaml:",inline"`
+	APIKeys []secret.Value `yaml:"api_keys"`
+}
+
+func (s *templateSettings) Validate(bool) []provider.Problem {
+	if len(s.APIKeys) == 0 {
+		return []provider.Problem{{Field: "api_keys", Message: "is missing; list at least one"}}
+	}
+	return nil
+}
+
+// CheckFlow knows templates that begin with a digit, and options that do not
+// begin with bad.
+func (s *templateSettings) CheckFlow(product string, options []byte) []provider.Problem {
+	var problems []provider.Problem
+	if product == "" || product[0] < '0' || product[0] > '9' {
+		problems = append(problems, provider.Problem{Field: "product", Message: "is no template; write its id"})
+	}
+	if product == "0-strict" && len(options) == 0 {
+		problems = append(problems, provider.Problem{Field: "options", Message: "are missing; this template needs them"})
+	}
+	var read map[string]any
+	if len(options) > 0 && json.Unmarshal(options, &read) != nil {
+		problems = append(problems, provider.Problem{Message: "the options are no JSON object"})
+	}
+	for _, key := range slices.Sorted(maps.Keys(read)) {
+		if strings.HasPrefix(key, "bad") {
+			problems = append(problems, provider.Problem{Field: "options." + key, Message: "is not known; remove it"})
+		}
+	}
+	return problems
+}
+
+func (*templateSettings) Open(_ provider.Deps) (provider.Provider, error) {
+	return nil, errors.New("the configuration never opens a provider")
+}
+
 // looseSettings have the kinds of fields that adapters seldom need.
 type looseSettings struct {
 	Limits  map[string]int    `yaml:"limits"`
@@ -131,6 +197,9 @@ func registry() provider.Registry {
 	return provider.Registry{
 		"verifyhuman": func() provider.Settings {
 			return &fakeSettings{Shared: sharedSettings{BaseURL: "https://app.verifyhuman.io", Timeout: 10 * time.Second}}
+		},
+		"aiprise": func() provider.Settings {
+			return &templateSettings{Shared: sharedSettings{Timeout: 10 * time.Second}}
 		},
 		"loose": func() provider.Settings { return &looseSettings{} },
 		"list":  func() provider.Settings { return &listSettings{} },

@@ -16,6 +16,7 @@ const (
 	defaultWebhooks     = "127.0.0.1:8081"
 	defaultOperator     = "127.0.0.1:8082"
 	defaultDeliveries   = 30 * day
+	defaultEvents       = 90 * day
 	defaultHeartbeat    = 15 * time.Second
 	defaultMaxAge       = 10 * time.Minute
 	defaultPollInterval = 500 * time.Millisecond
@@ -26,7 +27,10 @@ const (
 	defaultReturnWindow = time.Minute
 	defaultLifetime     = time.Hour
 	defaultGrace        = 24 * time.Hour
-	defaultCorrelation  = correlationExact
+	// Most webhooks come within seconds; a provider is not asked while one is
+	// probably on its way.
+	defaultReconcileAfter = 2 * time.Minute
+	defaultCorrelation    = correlationExact
 	// defaultOpenPerSubject holds where end users start verifications themselves.
 	defaultOpenPerSubject = 5
 	defaultSubjectClaim   = "sub"
@@ -55,7 +59,8 @@ type span struct{ from, to time.Duration }
 type bounds struct {
 	heartbeat, maxAge, pollInterval, drain span
 	returnWindow, lifetime, grace          span
-	deliveries                             span
+	reconcileAfter                         span
+	deliveries, events                     span
 	maxWatchers, maxPerToken, maxOpen      int
 }
 
@@ -71,16 +76,21 @@ func boundsFor(development bool) bounds {
 		returnWindow: span{time.Second, 10 * time.Minute},
 		lifetime:     span{time.Minute, 30 * day},
 		grace:        span{0, 30 * day},
-		deliveries:   span{time.Hour, 3650 * day},
-		maxWatchers:  1_000_000,
-		maxPerToken:  1000,
-		maxOpen:      1_000_000,
+		// Later than a day nobody waits for the answer any more.
+		reconcileAfter: span{10 * time.Second, day},
+		deliveries:     span{time.Hour, 3650 * day},
+		events:         span{day, 3650 * day},
+		maxWatchers:    1_000_000,
+		maxPerToken:    1000,
+		maxOpen:        1_000_000,
 	}
 	if development {
 		b.heartbeat.from = 100 * time.Millisecond
 		b.maxAge.from = time.Second
 		b.pollInterval.from = 10 * time.Millisecond
 		b.lifetime.from = time.Second
+		b.reconcileAfter.from = 100 * time.Millisecond
+		b.events.from = time.Second
 	}
 	return b
 }
@@ -89,6 +99,7 @@ func boundsFor(development bool) bounds {
 // verigate.example.yaml.
 type file struct {
 	PublicURL      string            `yaml:"public_url"`
+	WebhooksURL    string            `yaml:"webhooks_url"`
 	Listeners      listenersSection  `yaml:"listeners"`
 	TrustedProxies []string          `yaml:"trusted_proxies"`
 	DatabaseURL    secret.Value      `yaml:"database_url"`
@@ -97,6 +108,7 @@ type file struct {
 	Retention      retentionSection  `yaml:"retention"`
 	CORS           corsSection       `yaml:"cors"`
 	EndUsers       []endUsersEntry   `yaml:"end_users"`
+	Callbacks      []callbacksEntry  `yaml:"callbacks"`
 	Limits         limitsSection     `yaml:"limits"`
 	Outgoing       outgoingSection   `yaml:"outgoing"`
 	Watch          watchSection      `yaml:"watch"`
@@ -135,6 +147,7 @@ type keyEntry struct {
 
 type retentionSection struct {
 	Deliveries time.Duration `yaml:"deliveries"`
+	Events     time.Duration `yaml:"events"`
 }
 
 type corsSection struct {
@@ -154,6 +167,12 @@ type endUsersEntry struct {
 func (e *endUsersEntry) setDefaults() {
 	e.Algorithms = defaultAlgorithms()
 	e.SubjectClaim = defaultSubjectClaim
+}
+
+type callbacksEntry struct {
+	Project     string         `yaml:"project"`
+	Environment string         `yaml:"environment"`
+	Secrets     []secret.Value `yaml:"secrets"`
 }
 
 // limitsSection holds rates as count/period.
@@ -189,15 +208,18 @@ type connectionEntry struct {
 }
 
 type flowEntry struct {
-	Name               string        `yaml:"name"`
-	Connection         string        `yaml:"connection"`
-	Product            string        `yaml:"product"`
+	Name       string `yaml:"name"`
+	Connection string `yaml:"connection"`
+	Product    string `yaml:"product"`
+	// Options are translated, not decoded: they are the provider's own.
+	Options            yaml.Node     `yaml:"options"`
 	HostedURL          string        `yaml:"hosted_url"`
 	Correlation        string        `yaml:"correlation"`
 	ReturnWindow       time.Duration `yaml:"return_window"`
 	Exclusive          bool          `yaml:"exclusive"`
 	Lifetime           time.Duration `yaml:"lifetime"`
 	Grace              time.Duration `yaml:"grace"`
+	ReconcileAfter     time.Duration `yaml:"reconcile_after"`
 	AllowedRedirects   []string      `yaml:"allowed_redirects"`
 	RedirectURL        string        `yaml:"redirect_url"`
 	FailureRedirectURL string        `yaml:"failure_redirect_url"`
@@ -216,6 +238,7 @@ func (f *flowEntry) setDefaults() {
 	f.ReturnWindow = defaultReturnWindow
 	f.Lifetime = defaultLifetime
 	f.Grace = defaultGrace
+	f.ReconcileAfter = defaultReconcileAfter
 }
 
 func defaultFile() file {
@@ -225,7 +248,7 @@ func defaultFile() file {
 			Webhooks: listenerEntry{Address: defaultWebhooks},
 			Operator: listenerEntry{Address: defaultOperator},
 		},
-		Retention: retentionSection{Deliveries: defaultDeliveries},
+		Retention: retentionSection{Deliveries: defaultDeliveries, Events: defaultEvents},
 		Limits: limitsSection{
 			PerKey:             defaultPerKey,
 			PerSubject:         defaultPerSubject,

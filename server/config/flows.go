@@ -17,7 +17,8 @@ const (
 	maxMessage   = 1000
 )
 
-func (c *checker) flows() []verification.Flow {
+// flows checks the flows. connections are those of the file, in its order.
+func (c *checker) flows(connections []Connection) []verification.Flow {
 	if len(c.file.Flows) == 0 {
 		c.report.checkf("flows", "is missing; declare at least one thing to start")
 	}
@@ -26,17 +27,16 @@ func (c *checker) flows() []verification.Flow {
 	for i := range c.file.Flows {
 		entry, path := &c.file.Flows[i], element("flows", i)
 		named := c.matches(path+".name", entry.Name, namePattern, nameShape)
-		if c.required(path+".product", entry.Product, "write the provider's name of the product or template") {
-			c.length(path+".product", entry.Product, maxProduct)
-			if entry.Product != strings.ToLower(entry.Product) {
-				c.report.checkf(path+".product", "%s must be in lower case: a webhook's product is compared so", quote(entry.Product))
-			}
-		}
+		sound := c.product(entry, path)
 		var scope verification.Scope
+		var account *Connection
 		home := c.home(known, entry, path)
 		if home >= 0 {
 			scope = c.scope(home)
 			c.lane(lanes, i)
+			if connections[home].Settings != nil {
+				account = &connections[home]
+			}
 		}
 		if named && isScope(scope) {
 			c.unique(names, scopeName(scope)+"/"+entry.Name, entry.Name, path, "name", "flow names are unique within a project and environment")
@@ -44,12 +44,29 @@ func (c *checker) flows() []verification.Flow {
 		c.correlation(entry, path, home)
 		c.flowTimes(entry, path)
 		c.flowURLs(entry, path)
+		c.flowCallbacks(entry, path, scope)
 		c.flowTexts(entry, path)
 		c.flowEndUsers(entry, path, scope)
 		c.flowLimits(entry, path)
-		built = append(built, entry.flow(scope))
+		flow := entry.flow(scope)
+		flow.Options = c.options(entry, path, account, sound)
+		built = append(built, flow)
 	}
 	return built
+}
+
+// product reports whether a flow's product is one that some provider may have.
+func (c *checker) product(entry *flowEntry, path string) bool {
+	at := join(path, productKey)
+	if !c.required(at, entry.Product, "write the provider's name of the product or template") {
+		return false
+	}
+	c.length(at, entry.Product, maxProduct)
+	if entry.Product != strings.ToLower(entry.Product) {
+		c.report.checkf(at, "%s must be in lower case: a webhook's product is compared so", quote(entry.Product))
+		return false
+	}
+	return utf8.RuneCountInString(entry.Product) <= maxProduct
 }
 
 // directory says which connections there are.
@@ -125,6 +142,7 @@ func (c *checker) flowTimes(entry *flowEntry, path string) {
 	c.within(path+".return_window", entry.ReturnWindow, c.bounds.returnWindow)
 	c.within(path+".lifetime", entry.Lifetime, c.bounds.lifetime)
 	c.within(path+".grace", entry.Grace, c.bounds.grace)
+	c.within(path+".reconcile_after", entry.ReconcileAfter, c.bounds.reconcileAfter)
 }
 
 func (c *checker) flowURLs(entry *flowEntry, path string) {
@@ -234,6 +252,7 @@ func (e *flowEntry) flow(scope verification.Scope) verification.Flow {
 		Exclusive:          e.Exclusive,
 		Lifetime:           e.Lifetime,
 		Grace:              e.Grace,
+		FetchAfter:         e.ReconcileAfter,
 		AllowedRedirects:   e.AllowedRedirects,
 		RedirectURL:        e.RedirectURL,
 		FailureRedirectURL: e.FailureRedirectURL,

@@ -22,7 +22,8 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 	tolerance := (*time.Duration)(nil)
 	scope := verification.Scope{Project: "acme", Environment: verification.Live}
 	want := &config.Config{
-		PublicURL: "https://verify.example.com",
+		PublicURL:   "https://verify.example.com",
+		WebhooksURL: "https://verify.example.com",
 		Listeners: config.Listeners{
 			Public:   config.Listener{Address: "127.0.0.1:8080"},
 			Webhooks: config.Listener{Address: "127.0.0.1:8081"},
@@ -32,9 +33,10 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 		DatabaseURL:     secret.New(environment()["VERIGATE_DATABASE_URL"]),
 		ClientTokenKeys: []config.Key{{ID: "k1", Secret: secret.New(environment()["VERIGATE_CLIENT_TOKEN_KEY"])}},
 		EncryptionKeys:  []config.Key{{ID: "e1", Secret: secret.New(environment()["VERIGATE_ENCRYPTION_KEY"])}},
-		Retention:       config.Retention{Deliveries: 30 * 24 * time.Hour},
+		Retention:       config.Retention{Deliveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour},
 		Origins:         []string{},
 		EndUsers:        []config.EndUsers{},
+		Callbacks:       []config.Callbacks{},
 		Limits: config.Limits{
 			PerKey:             config.Rate{Count: 200, Per: time.Second},
 			PerSubject:         config.Rate{Count: 10, Per: time.Second},
@@ -60,7 +62,7 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 		}},
 		Flows: []verification.Flow{{
 			Name: "identity", Scope: scope, Connection: "verifyhuman-live", Product: "verifyidentity",
-			ReturnWindow: time.Minute, Lifetime: time.Hour, Grace: 24 * time.Hour,
+			ReturnWindow: time.Minute, Lifetime: time.Hour, Grace: 24 * time.Hour, FetchAfter: 2 * time.Minute,
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -84,7 +86,10 @@ func TestParseInDevelopment(t *testing.T) {
 		if got.EndUsers[0].Issuer != "http://127.0.0.1:8080/sandbox/issuer" || len(got.Outgoing.AllowedNetworks) != 2 {
 			t.Errorf("got the issuer %+v and the networks %v", got.EndUsers[0], got.Outgoing.AllowedNetworks)
 		}
-		if flow := got.Flows[0]; !flow.Inferred || flow.Lifetime != time.Second || flow.Scope.Environment != verification.Test {
+		if got.WebhooksURL != "http://127.0.0.1:8081" || got.Retention.Events != time.Second {
+			t.Errorf("webhooks arrive at %s, events are kept for %s", got.WebhooksURL, got.Retention.Events)
+		}
+		if flow := got.Flows[0]; !flow.Inferred || flow.Lifetime != time.Second || flow.FetchAfter != 100*time.Millisecond || flow.Scope.Environment != verification.Test {
 			t.Errorf("got the flow %+v", flow)
 		}
 		if settings, ok := got.Connections[0].Settings.(*fakeSettings); !ok || !settings.Development || settings.Environment != verification.Test {
@@ -95,8 +100,8 @@ func TestParseInDevelopment(t *testing.T) {
 		t.Parallel()
 		problems := problemsOf(t, source, "verigate.yaml")
 		for _, path := range []string{
-			"public_url", "cors.origins[0]", "cors.origins[1]", "watch.heartbeat", "watch.max_age", "watch.poll_interval",
-			"flows[0].hosted_url", "flows[0].lifetime", "listeners.operator.address", "end_users[0].issuer", "end_users[0].jwks_url",
+			"public_url", "webhooks_url", "retention.events", "cors.origins[0]", "cors.origins[1]", "watch.heartbeat", "watch.max_age", "watch.poll_interval",
+			"flows[0].hosted_url", "flows[0].lifetime", "flows[0].reconcile_after", "listeners.operator.address", "end_users[0].issuer", "end_users[0].jwks_url",
 			"outgoing.allowed_networks[0]", "outgoing.allowed_networks[1]",
 		} {
 			if !strings.Contains(problems, ": "+path+": ") {
