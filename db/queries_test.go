@@ -13,23 +13,32 @@ import (
 // each must. A query that is not here says both.
 func across() map[string]string {
 	return map[string]string{
-		"APIKeyGet":               "a caller's project is not known before its key is found; the id is unique over all",
-		"APIKeyUse":               "a node writes down all uses at once, by ids that it authenticated",
-		"VerificationLockByNonce": "a return leg carries nothing but its nonce, which nobody can guess",
-		"VerificationOverdue":     "the clock's sweep over all tenants; it returns where each row is",
-		"VerificationUnstarted":   "the clock's sweep over all tenants; it returns where each row is",
-		"VerificationFreeLanes":   "the clock's sweep over all tenants; it gives back what nobody holds any more",
-		"TransitionTail":          "a node follows the log of all tenants; it returns ids and versions only",
-		"DeliveryParkedRecently":  "the clock's sweep over all tenants; it returns where each row is",
-		"DeliveryParkedAndBound":  "the clock's sweep over all tenants; it returns where each row is",
-		"DeliveryPurge":           "the clock's purge over all tenants",
-		"DeliveryWalk":            "re-encryption walks over all tenants; it returns where each row is, and no content",
-		"DeliveryCountByKey":      "counts what is sealed under each key of the gateway",
+		"APIKeyGet":                    "a caller's project is not known before its key is found; the id is unique over all",
+		"APIKeyUse":                    "a node writes down all uses at once, by ids that it authenticated",
+		"VerificationLockByNonce":      "a return leg carries nothing but its nonce, which nobody can guess",
+		"VerificationOverdue":          "the clock's sweep over all tenants; it returns where each row is",
+		"VerificationUnstarted":        "the clock's sweep over all tenants; it returns where each row is",
+		"VerificationFreeLanes":        "the clock's sweep over all tenants; it gives back what nobody holds any more",
+		"VerificationLeaseFetches":     "the clock's work over all tenants; it returns where each row is",
+		"VerificationOldestUnresolved": "a connection belongs to one environment, and its name is unique over all",
+		"CallbackLockUnfinished":       "the dispatcher's work over all tenants, by the verifications whose events it read",
+		"CallbackPurge":                "the clock's purge over all tenants",
+		"EventPeek":                    "a node follows the log of all tenants; it returns whether there is something new",
+		"EventSequence":                "all tenants have one order of events; each row keeps its own tenant",
+		"EventResync":                  "all tenants have one order of events; each row keeps its own tenant",
+		"EventToQueue":                 "the dispatcher's work over all tenants; it returns where each row is",
+		"EventPurge":                   "the clock's purge over all tenants",
+		"TransitionTail":               "a node follows the log of all tenants; it returns ids and versions only",
+		"DeliveryParkedRecently":       "the clock's sweep over all tenants; it returns where each row is",
+		"DeliveryParkedAndBound":       "the clock's sweep over all tenants; it returns where each row is",
+		"DeliveryPurge":                "the clock's purge over all tenants",
+		"DeliveryWalk":                 "re-encryption walks over all tenants; it returns where each row is, and no content",
+		"DeliveryCountByKey":           "counts what is sealed under each key of the gateway",
 	}
 }
 
 // tenanted are the tables whose rows say their project and environment.
-const tenanted = `(verification|transition|delivery|idempotency|api_key|audit_entry)`
+const tenanted = `(verification|transition|delivery|idempotency|api_key|audit_entry|event_position|callback|callback_attempt)`
 
 var (
 	named    = regexp.MustCompile(`(?m)^-- name: (\w+) :\w+$`)
@@ -121,7 +130,7 @@ func TestTheCheckOfTenantsSeesWhatIsMissing(t *testing.T) {
 func TestQueriesHaveNamesOfTheirTables(t *testing.T) {
 	t.Parallel()
 	prefixes := []string{
-		"APIKey", "AuditEntry", "Delivery", "Idempotency", "ProviderRef", "ReturnHint", "Seen", "Transaction", "Transition", "Verification",
+		"APIKey", "AuditEntry", "Callback", "Delivery", "Event", "Idempotency", "ProviderRef", "ReturnHint", "Seen", "Transaction", "Transition", "Verification",
 	}
 	for name := range queries(t) {
 		if !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {

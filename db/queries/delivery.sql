@@ -3,6 +3,10 @@ INSERT INTO seen (connection, dedupe_key, delivery_id, create_time)
 VALUES (@connection, @dedupe_key, @delivery_id, @create_time)
 ON CONFLICT (connection, dedupe_key) DO NOTHING;
 
+-- name: SeenDelivery :one
+-- Which delivery brought a dedupe key first.
+SELECT delivery_id FROM seen WHERE connection = @connection AND dedupe_key = @dedupe_key;
+
 -- name: DeliveryInsert :exec
 INSERT INTO delivery (
     id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
@@ -14,6 +18,90 @@ INSERT INTO delivery (
 
 -- name: DeliveryGet :one
 SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;
+
+-- name: DeliveryGetBare :one
+-- Without headers and body, as all that only tell of a delivery.
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE id = @id AND project = @project AND environment = @environment;
+
+-- name: DeliveryLock :one
+-- Without headers and body, which whoever needs them asks for.
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE id = @id AND project = @project AND environment = @environment
+FOR UPDATE;
+
+-- name: DeliveryReplace :execrows
+-- What a second reading found in a locked delivery, and what it did.
+UPDATE delivery SET dedupe_key = @dedupe_key, provider_event = @provider_event, provider_status = @provider_status,
+    event = @event, product = @product, keys = @keys, refs = @refs, named_id = @named_id,
+    reason_codes = @reason_codes, provider_time = @provider_time,
+    effect = @effect, verification_id = @verification_id, apply_time = @apply_time
+WHERE id = @id AND project = @project AND environment = @environment;
+
+-- name: DeliveryEmpty :execrows
+-- Removes the content of a locked delivery that was settled.
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, @purge_time)
+WHERE id = @id AND project = @project AND environment = @environment AND effect <> 'unmatched';
+
+-- name: DeliveryList :many
+-- The bound of ids is always there, so that it is a range of the index in every
+-- plan.
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = @project AND environment = @environment AND id < @id_before
+  AND (cardinality(@effects::text[]) = 0 OR effect = ANY (@effects::text[]))
+  AND (@connection::text = '' OR connection = @connection::text)
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: DeliveryListOdd :many
+-- Only effects that want an operator's eye: rare ones, each a range of an index
+-- of its own. Each part stops at a page.
+SELECT d.id, d.project, d.environment, d.connection, d.receive_time, d.dedupe_key, d.provider_event,
+    d.provider_status, d.event, d.product, d.keys, d.refs, d.named_id, d.reason_codes, d.provider_time,
+    d.effect, d.verification_id, d.apply_time, d.purge_time
+FROM unnest(@effects::text[]) AS wanted
+CROSS JOIN LATERAL (
+    SELECT * FROM delivery o
+    WHERE o.project = @project AND o.environment = @environment AND o.effect = wanted
+      AND o.effect IN ('refused', 'unmatched', 'unreadable', 'unknown')
+      AND o.id < @id_before
+      AND (@connection::text = '' OR o.connection = @connection::text)
+    ORDER BY o.id DESC
+    LIMIT @row_limit
+) d
+ORDER BY d.id DESC
+LIMIT @row_limit;
+
+-- name: DeliveryListOfVerification :many
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = @project AND environment = @environment AND verification_id = @verification_id AND id < @id_before
+  AND (cardinality(@effects::text[]) = 0 OR effect = ANY (@effects::text[]))
+  AND (@connection::text = '' OR connection = @connection::text)
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: DeliverySaidLast :many
+-- What was said last about a verification and moved nothing.
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = @project AND environment = @environment AND verification_id = @verification_id AND effect <> 'applied'
+ORDER BY receive_time DESC, id DESC
+LIMIT @row_limit;
 
 -- name: DeliveryLockIfParked :one
 -- Without headers and body: what waits is applied by what was read in it. Once

@@ -12,6 +12,12 @@ SELECT * FROM transition
 WHERE verification_id = @verification_id AND project = @project AND environment = @environment
 ORDER BY version;
 
+-- name: TransitionLast :many
+SELECT * FROM transition
+WHERE verification_id = @verification_id AND project = @project AND environment = @environment
+ORDER BY version DESC
+LIMIT @row_limit;
+
 -- name: TransitionErase :exec
 -- The one column that holds anybody's own words.
 UPDATE transition SET reason = ''

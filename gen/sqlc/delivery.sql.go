@@ -41,6 +41,33 @@ func (q *Queries) DeliveryCountByKey(ctx context.Context, db DBTX) ([]DeliveryCo
 	return items, nil
 }
 
+const deliveryEmpty = `-- name: DeliveryEmpty :execrows
+UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
+    purge_time = coalesce(purge_time, $1)
+WHERE id = $2 AND project = $3 AND environment = $4 AND effect <> 'unmatched'
+`
+
+type DeliveryEmptyParams struct {
+	PurgeTime   *time.Time
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+// Removes the content of a locked delivery that was settled.
+func (q *Queries) DeliveryEmpty(ctx context.Context, db DBTX, arg DeliveryEmptyParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryEmpty,
+		arg.PurgeTime,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliveryEraseApplied = `-- name: DeliveryEraseApplied :execrows
 UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', refs = '{}', named_id = '',
     purge_time = $1
@@ -187,6 +214,70 @@ func (q *Queries) DeliveryGet(ctx context.Context, db DBTX, arg DeliveryGetParam
 	return i, err
 }
 
+const deliveryGetBare = `-- name: DeliveryGetBare :one
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE id = $1 AND project = $2 AND environment = $3
+`
+
+type DeliveryGetBareParams struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+type DeliveryGetBareRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+// Without headers and body, as all that only tell of a delivery.
+func (q *Queries) DeliveryGetBare(ctx context.Context, db DBTX, arg DeliveryGetBareParams) (DeliveryGetBareRow, error) {
+	row := db.QueryRow(ctx, deliveryGetBare, arg.ID, arg.Project, arg.Environment)
+	var i DeliveryGetBareRow
+	err := row.Scan(
+		&i.ID,
+		&i.Project,
+		&i.Environment,
+		&i.Connection,
+		&i.ReceiveTime,
+		&i.DedupeKey,
+		&i.ProviderEvent,
+		&i.ProviderStatus,
+		&i.Event,
+		&i.Product,
+		&i.Keys,
+		&i.Refs,
+		&i.NamedID,
+		&i.ReasonCodes,
+		&i.ProviderTime,
+		&i.Effect,
+		&i.VerificationID,
+		&i.ApplyTime,
+		&i.PurgeTime,
+	)
+	return i, err
+}
+
 const deliveryHasParkedTwin = `-- name: DeliveryHasParkedTwin :one
 SELECT EXISTS (
     SELECT 1 FROM delivery
@@ -288,6 +379,353 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 		arg.ApplyTime,
 	)
 	return err
+}
+
+const deliveryList = `-- name: DeliveryList :many
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = $1 AND environment = $2 AND id < $3
+  AND (cardinality($4::text[]) = 0 OR effect = ANY ($4::text[]))
+  AND ($5::text = '' OR connection = $5::text)
+ORDER BY id DESC
+LIMIT $6
+`
+
+type DeliveryListParams struct {
+	Project     string
+	Environment string
+	IDBefore    uuid.UUID
+	Effects     []string
+	Connection  string
+	RowLimit    int32
+}
+
+type DeliveryListRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+// The bound of ids is always there, so that it is a range of the index in every
+// plan.
+func (q *Queries) DeliveryList(ctx context.Context, db DBTX, arg DeliveryListParams) ([]DeliveryListRow, error) {
+	rows, err := db.Query(ctx, deliveryList,
+		arg.Project,
+		arg.Environment,
+		arg.IDBefore,
+		arg.Effects,
+		arg.Connection,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryListRow
+	for rows.Next() {
+		var i DeliveryListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Connection,
+			&i.ReceiveTime,
+			&i.DedupeKey,
+			&i.ProviderEvent,
+			&i.ProviderStatus,
+			&i.Event,
+			&i.Product,
+			&i.Keys,
+			&i.Refs,
+			&i.NamedID,
+			&i.ReasonCodes,
+			&i.ProviderTime,
+			&i.Effect,
+			&i.VerificationID,
+			&i.ApplyTime,
+			&i.PurgeTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deliveryListOdd = `-- name: DeliveryListOdd :many
+SELECT d.id, d.project, d.environment, d.connection, d.receive_time, d.dedupe_key, d.provider_event,
+    d.provider_status, d.event, d.product, d.keys, d.refs, d.named_id, d.reason_codes, d.provider_time,
+    d.effect, d.verification_id, d.apply_time, d.purge_time
+FROM unnest($1::text[]) AS wanted
+CROSS JOIN LATERAL (
+    SELECT id, project, environment, connection, receive_time, headers, body, dedupe_key, provider_event, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time, key_id, purge_time, provider_status FROM delivery o
+    WHERE o.project = $2 AND o.environment = $3 AND o.effect = wanted
+      AND o.effect IN ('refused', 'unmatched', 'unreadable', 'unknown')
+      AND o.id < $4
+      AND ($5::text = '' OR o.connection = $5::text)
+    ORDER BY o.id DESC
+    LIMIT $6
+) d
+ORDER BY d.id DESC
+LIMIT $6
+`
+
+type DeliveryListOddParams struct {
+	Effects     []string
+	Project     string
+	Environment string
+	IDBefore    uuid.UUID
+	Connection  string
+	RowLimit    int32
+}
+
+type DeliveryListOddRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+// Only effects that want an operator's eye: rare ones, each a range of an index
+// of its own. Each part stops at a page.
+func (q *Queries) DeliveryListOdd(ctx context.Context, db DBTX, arg DeliveryListOddParams) ([]DeliveryListOddRow, error) {
+	rows, err := db.Query(ctx, deliveryListOdd,
+		arg.Effects,
+		arg.Project,
+		arg.Environment,
+		arg.IDBefore,
+		arg.Connection,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryListOddRow
+	for rows.Next() {
+		var i DeliveryListOddRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Connection,
+			&i.ReceiveTime,
+			&i.DedupeKey,
+			&i.ProviderEvent,
+			&i.ProviderStatus,
+			&i.Event,
+			&i.Product,
+			&i.Keys,
+			&i.Refs,
+			&i.NamedID,
+			&i.ReasonCodes,
+			&i.ProviderTime,
+			&i.Effect,
+			&i.VerificationID,
+			&i.ApplyTime,
+			&i.PurgeTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deliveryListOfVerification = `-- name: DeliveryListOfVerification :many
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = $1 AND environment = $2 AND verification_id = $3 AND id < $4
+  AND (cardinality($5::text[]) = 0 OR effect = ANY ($5::text[]))
+  AND ($6::text = '' OR connection = $6::text)
+ORDER BY id DESC
+LIMIT $7
+`
+
+type DeliveryListOfVerificationParams struct {
+	Project        string
+	Environment    string
+	VerificationID uuid.NullUUID
+	IDBefore       uuid.UUID
+	Effects        []string
+	Connection     string
+	RowLimit       int32
+}
+
+type DeliveryListOfVerificationRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+func (q *Queries) DeliveryListOfVerification(ctx context.Context, db DBTX, arg DeliveryListOfVerificationParams) ([]DeliveryListOfVerificationRow, error) {
+	rows, err := db.Query(ctx, deliveryListOfVerification,
+		arg.Project,
+		arg.Environment,
+		arg.VerificationID,
+		arg.IDBefore,
+		arg.Effects,
+		arg.Connection,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryListOfVerificationRow
+	for rows.Next() {
+		var i DeliveryListOfVerificationRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Connection,
+			&i.ReceiveTime,
+			&i.DedupeKey,
+			&i.ProviderEvent,
+			&i.ProviderStatus,
+			&i.Event,
+			&i.Product,
+			&i.Keys,
+			&i.Refs,
+			&i.NamedID,
+			&i.ReasonCodes,
+			&i.ProviderTime,
+			&i.Effect,
+			&i.VerificationID,
+			&i.ApplyTime,
+			&i.PurgeTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deliveryLock = `-- name: DeliveryLock :one
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE id = $1 AND project = $2 AND environment = $3
+FOR UPDATE
+`
+
+type DeliveryLockParams struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+}
+
+type DeliveryLockRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+// Without headers and body, which whoever needs them asks for.
+func (q *Queries) DeliveryLock(ctx context.Context, db DBTX, arg DeliveryLockParams) (DeliveryLockRow, error) {
+	row := db.QueryRow(ctx, deliveryLock, arg.ID, arg.Project, arg.Environment)
+	var i DeliveryLockRow
+	err := row.Scan(
+		&i.ID,
+		&i.Project,
+		&i.Environment,
+		&i.Connection,
+		&i.ReceiveTime,
+		&i.DedupeKey,
+		&i.ProviderEvent,
+		&i.ProviderStatus,
+		&i.Event,
+		&i.Product,
+		&i.Keys,
+		&i.Refs,
+		&i.NamedID,
+		&i.ReasonCodes,
+		&i.ProviderTime,
+		&i.Effect,
+		&i.VerificationID,
+		&i.ApplyTime,
+		&i.PurgeTime,
+	)
+	return i, err
 }
 
 const deliveryLockIfParked = `-- name: DeliveryLockIfParked :one
@@ -528,6 +966,59 @@ func (q *Queries) DeliveryPurge(ctx context.Context, db DBTX, arg DeliveryPurgeP
 	return result.RowsAffected(), nil
 }
 
+const deliveryReplace = `-- name: DeliveryReplace :execrows
+UPDATE delivery SET dedupe_key = $1, provider_event = $2, provider_status = $3,
+    event = $4, product = $5, keys = $6, refs = $7, named_id = $8,
+    reason_codes = $9, provider_time = $10,
+    effect = $11, verification_id = $12, apply_time = $13
+WHERE id = $14 AND project = $15 AND environment = $16
+`
+
+type DeliveryReplaceParams struct {
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+}
+
+// What a second reading found in a locked delivery, and what it did.
+func (q *Queries) DeliveryReplace(ctx context.Context, db DBTX, arg DeliveryReplaceParams) (int64, error) {
+	result, err := db.Exec(ctx, deliveryReplace,
+		arg.DedupeKey,
+		arg.ProviderEvent,
+		arg.ProviderStatus,
+		arg.Event,
+		arg.Product,
+		arg.Keys,
+		arg.Refs,
+		arg.NamedID,
+		arg.ReasonCodes,
+		arg.ProviderTime,
+		arg.Effect,
+		arg.VerificationID,
+		arg.ApplyTime,
+		arg.ID,
+		arg.Project,
+		arg.Environment,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliveryResealIfUnder = `-- name: DeliveryResealIfUnder :execrows
 UPDATE delivery SET headers = $1, body = $2, key_id = $3
 WHERE id = $4 AND project = $5 AND environment = $6
@@ -560,6 +1051,91 @@ func (q *Queries) DeliveryResealIfUnder(ctx context.Context, db DBTX, arg Delive
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const deliverySaidLast = `-- name: DeliverySaidLast :many
+SELECT id, project, environment, connection, receive_time, dedupe_key, provider_event,
+    provider_status, event, product, keys, refs, named_id, reason_codes, provider_time,
+    effect, verification_id, apply_time, purge_time
+FROM delivery
+WHERE project = $1 AND environment = $2 AND verification_id = $3 AND effect <> 'applied'
+ORDER BY receive_time DESC, id DESC
+LIMIT $4
+`
+
+type DeliverySaidLastParams struct {
+	Project        string
+	Environment    string
+	VerificationID uuid.NullUUID
+	RowLimit       int32
+}
+
+type DeliverySaidLastRow struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	DedupeKey      string
+	ProviderEvent  string
+	ProviderStatus string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	PurgeTime      *time.Time
+}
+
+// What was said last about a verification and moved nothing.
+func (q *Queries) DeliverySaidLast(ctx context.Context, db DBTX, arg DeliverySaidLastParams) ([]DeliverySaidLastRow, error) {
+	rows, err := db.Query(ctx, deliverySaidLast,
+		arg.Project,
+		arg.Environment,
+		arg.VerificationID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliverySaidLastRow
+	for rows.Next() {
+		var i DeliverySaidLastRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Connection,
+			&i.ReceiveTime,
+			&i.DedupeKey,
+			&i.ProviderEvent,
+			&i.ProviderStatus,
+			&i.Event,
+			&i.Product,
+			&i.Keys,
+			&i.Refs,
+			&i.NamedID,
+			&i.ReasonCodes,
+			&i.ProviderTime,
+			&i.Effect,
+			&i.VerificationID,
+			&i.ApplyTime,
+			&i.PurgeTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deliverySettleEmptyIfParked = `-- name: DeliverySettleEmptyIfParked :execrows
@@ -668,6 +1244,23 @@ func (q *Queries) DeliveryWalk(ctx context.Context, db DBTX, arg DeliveryWalkPar
 		return nil, err
 	}
 	return items, nil
+}
+
+const seenDelivery = `-- name: SeenDelivery :one
+SELECT delivery_id FROM seen WHERE connection = $1 AND dedupe_key = $2
+`
+
+type SeenDeliveryParams struct {
+	Connection string
+	DedupeKey  string
+}
+
+// Which delivery brought a dedupe key first.
+func (q *Queries) SeenDelivery(ctx context.Context, db DBTX, arg SeenDeliveryParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, seenDelivery, arg.Connection, arg.DedupeKey)
+	var delivery_id uuid.UUID
+	err := row.Scan(&delivery_id)
+	return delivery_id, err
 }
 
 const seenInsert = `-- name: SeenInsert :execrows

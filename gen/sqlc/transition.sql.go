@@ -76,6 +76,61 @@ func (q *Queries) TransitionInsert(ctx context.Context, db DBTX, arg TransitionI
 	return err
 }
 
+const transitionLast = `-- name: TransitionLast :many
+SELECT verification_id, version, project, environment, from_state, to_state, event, source, rung, match, reason_codes, reason, delivery_id, create_time, xid FROM transition
+WHERE verification_id = $1 AND project = $2 AND environment = $3
+ORDER BY version DESC
+LIMIT $4
+`
+
+type TransitionLastParams struct {
+	VerificationID uuid.UUID
+	Project        string
+	Environment    string
+	RowLimit       int32
+}
+
+func (q *Queries) TransitionLast(ctx context.Context, db DBTX, arg TransitionLastParams) ([]Transition, error) {
+	rows, err := db.Query(ctx, transitionLast,
+		arg.VerificationID,
+		arg.Project,
+		arg.Environment,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Transition
+	for rows.Next() {
+		var i Transition
+		if err := rows.Scan(
+			&i.VerificationID,
+			&i.Version,
+			&i.Project,
+			&i.Environment,
+			&i.FromState,
+			&i.ToState,
+			&i.Event,
+			&i.Source,
+			&i.Rung,
+			&i.Match,
+			&i.ReasonCodes,
+			&i.Reason,
+			&i.DeliveryID,
+			&i.CreateTime,
+			&i.Xid,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const transitionList = `-- name: TransitionList :many
 SELECT verification_id, version, project, environment, from_state, to_state, event, source, rung, match, reason_codes, reason, delivery_id, create_time, xid FROM transition
 WHERE verification_id = $1 AND project = $2 AND environment = $3

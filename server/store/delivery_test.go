@@ -91,6 +91,10 @@ func TestADeliveryComesBackAsItWasKept(t *testing.T) {
 	}
 	got.DedupeKey = want.DedupeKey
 	got.ReceiveTime, got.Event.ProviderTime = got.ReceiveTime.UTC(), got.Event.ProviderTime.UTC()
+	if !got.ApplyTime.Equal(want.ReceiveTime) {
+		t.Errorf("it was applied at %v, want %v", got.ApplyTime, want.ReceiveTime)
+	}
+	got.ApplyTime = want.ApplyTime
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("kept\n%+v\nread\n%+v", want, got)
 	}

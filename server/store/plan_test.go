@@ -29,6 +29,14 @@ FROM generate_series(1, 20000) i, LATERAL (SELECT timestamptz '2026-03-01' + i *
 INSERT INTO transition (verification_id, version, project, environment, from_state, to_state, event, source, create_time, xid)
 SELECT id, 1, project, environment, '', 'created', 'started', 'caller', create_time,
 	(100 + row_number() OVER (ORDER BY id))::text::xid8 FROM verification;
+INSERT INTO event_position (verification_id, version, project, environment, position, create_time)
+SELECT verification_id, version, project, environment, row_number() OVER (ORDER BY verification_id), create_time FROM transition;
+INSERT INTO callback (id, project, environment, verification_id, version, channel, url, state, attempts, create_time, first_time, next_time, finish_time)
+SELECT id, project, environment, id, 1, 'events', 'https://shop.example.com/' || reference, at.state, 1, create_time, create_time,
+	CASE WHEN at.state = 'pending' THEN create_time END, CASE WHEN at.state IN ('delivered', 'dead') THEN create_time END
+FROM verification, LATERAL (SELECT CASE WHEN reference LIKE '%00' THEN 'pending' WHEN reference LIKE '%11' THEN 'dead'
+	ELSE 'delivered' END AS state) at;
+INSERT INTO callback_attempt SELECT id, 1, project, environment, create_time, 5, 200, '' FROM callback;
 INSERT INTO provider_ref SELECT 'human', 'verification:' || id, id, 'exact', create_time FROM verification;
 INSERT INTO return_hint SELECT 'human', 'verification:' || id, id, create_time FROM verification;
 INSERT INTO seen SELECT 'human', 'key:' || id, id, create_time FROM verification;
@@ -79,6 +87,9 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"verificationUpdateIfVersion": {
 			"'pending'", "3", "'{}'", "''", "''", "NULL", at, at, at, at, "NULL", "NULL", "NULL", "NULL", "0", id, "'shop'", "'test'", "2",
 		},
+		"verificationLeaseFetches":        {at, at, "200"},
+		"verificationOldestUnresolved":    {"'human'"},
+		"providerRefListToFetch":          {id, "'shop'", "'test'", "'erased:'"},
 		"verificationErase":               {"''", "''", "'{}'", "''", "''", "''", "''", "''", at, id, "'shop'", "'test'", "2"},
 		"verificationCountOpen":           {"'shop'", "'test'", "'identity'", "100"},
 		"verificationCountOpenOfSubject":  {"'shop'", "'test'", "'identity'", "'s10'", "3"},
@@ -126,6 +137,36 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"idempotencyDeleteByVerification": {"'shop'", "'test'", id},
 		"deliveryParkedRecently":          {"timestamptz '2026-03-14 19:00'", "200"},
 		"deliveryGet":                     {id, "'shop'", "'test'"},
+		"deliveryGetBare":                 {id, "'shop'", "'test'"},
+		"deliveryLock":                    {id, "'shop'", "'test'"},
+		"deliveryReplace": {
+			"'key:new'", "''", "''", "'passed'", "'identity'", "'{}'", "'{}'", "''", "'{}'", at, "'stale'", id, at, id, "'shop'", "'test'",
+		},
+		"deliveryEmpty":              {at, id, "'shop'", "'test'"},
+		"deliveryList":               {"'shop'", "'test'", id, "'{applied}'", "''", "50"},
+		"deliveryListOdd":            {"'{unmatched,refused}'", "'shop'", "'test'", id, "''", "50"},
+		"deliveryListOfVerification": {"'shop'", "'test'", id, id, "'{}'", "''", "50"},
+		"deliverySaidLast":           {"'shop'", "'test'", id, "500"},
+		"seenDelivery":               {"'human'", "'key:" + uuidText + "'"},
+		"transitionLast":             {id, "'shop'", "'test'", "500"},
+		"eventPositionList":          {"'shop'", "'test'", id, "1", "52"},
+		"eventPositionLatest":        {"'shop'", "'test'"},
+		"eventPeek":                  {"'20050:20100:20060'", "10000"},
+		"eventSequence":              {"20000", "'20050:20100:20060'"},
+		"eventToQueue":               {"19990", "20000", "500"},
+		"eventPurge":                 {"timestamptz '2026-03-02'", "20000", "500"},
+		"callbackLockUnfinished":     {"'{" + uuidText + "}'"},
+		"callbackLockChain":          {"'{" + uuidText + "}'", "'shop'", "'test'", "'{" + uuidText + "}'"},
+		"callbackLockOfVerification": {id, "'shop'", "'test'"},
+		"callbackGet":                {"'shop'", "'test'", id},
+		"callbackList":               {"'shop'", "'test'", id, "'{dead}'", "50"},
+		"callbackListOfVerification": {id, "'shop'", "'test'", id, "'{}'", "50"},
+		"callbackListDead":           {"'shop'", "'test'", "50"},
+		"callbackBegin":              {at, id, "'shop'", "'test'", "1", at},
+		"callbackUpdate":             {"'dead'", "''", at, "NULL", at, id, "'shop'", "'test'"},
+		"callbackErase":              {at, "'{" + uuidText + "}'", "'shop'", "'test'"},
+		"callbackAttemptList":        {id, "'shop'", "'test'", "100"},
+		"callbackPurge":              {"timestamptz '2026-03-01 03:00'", "500"},
 	} {
 		statement, ok := statements[name]
 		if !ok {
@@ -158,6 +199,10 @@ func unplanned() []string {
 	return []string{
 		"aPIKeyInsert", "auditEntryInsert", "deliveryInsert", "transitionInsert", "verificationInsert",
 		"transitionSnapshot", "transactionAllowTime", "transactionTakeTurn",
+		"callbackInsert", "callbackAttemptInsert",
+		// of one row
+		"eventHeadGet", "eventHeadRead", "eventHeadLock", "eventHeadHold", "eventHeadAdvance", "eventHeadQueued",
+		"eventResync",        // reads all transitions, once after a dump was restored
 		"deliveryCountByKey", // reads every delivery, on an operator's request
 	}
 }

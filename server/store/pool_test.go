@@ -37,7 +37,10 @@ CREATE FUNCTION wait() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN PER
 ALTER TABLE verification RENAME TO verification_row;
 CREATE VIEW verification AS SELECT * FROM verification_row WHERE project <> 'shop' OR wait();
 ALTER TABLE audit_entry RENAME TO audit_row;
-CREATE VIEW audit_entry AS SELECT * FROM audit_row WHERE project <> 'shop' OR wait()`
+CREATE VIEW audit_entry AS SELECT * FROM audit_row WHERE project <> 'shop' OR wait();
+ALTER TABLE event_position RENAME TO event_row;
+CREATE VIEW event_position AS SELECT * FROM event_row WHERE project <> 'shop' OR wait();
+INSERT INTO event_row SELECT verification_id, version, project, environment, 1, create_time FROM transition WHERE project = 'shop'`
 
 // blocked counts the sessions of a name that wait for a lock.
 const blocked = `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`
@@ -62,6 +65,10 @@ func TestListsLeaveConnectionsForTheRest(t *testing.T) {
 		},
 		"of a subject": func(ctx context.Context, s *store.Store) error {
 			_, err := s.List(ctx, verification.ListQuery{Scope: shop, Subject: "u1", Limit: 1})
+			return err
+		},
+		"of events": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Events(ctx, verification.EventQuery{Scope: shop, Limit: 1})
 			return err
 		},
 		"of the audit log": func(ctx context.Context, s *store.Store) error {

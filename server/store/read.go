@@ -92,22 +92,3 @@ func (s *Store) Transitions(ctx context.Context, scope verification.Scope, id uu
 	}
 	return timeline, translate(err)
 }
-
-// Delivery returns a delivery of the scope, opened. Its body is nil once it was
-// purged, and its dedupe key is the hash of what the adapter said. KindNotFound
-// if the scope has none; KindInternal if it does not open, with a cause that
-// names the key it needs.
-func (s *Store) Delivery(ctx context.Context, scope verification.Scope, id uuid.UUID) (*verification.Delivery, error) {
-	row, err := s.queries.DeliveryGet(ctx, s.pool, sqlc.DeliveryGetParams{
-		ID: id, Project: scope.Project, Environment: string(scope.Environment),
-	})
-	if err != nil {
-		return nil, translate(err)
-	}
-	d := toDelivery(row)
-	if row.PurgeTime != nil {
-		return d, nil
-	}
-	d.Headers, d.Body, err = s.sealer.open(row)
-	return d, translate(err)
-}

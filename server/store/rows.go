@@ -116,16 +116,26 @@ func toParked(r sqlc.DeliveryLockIfParkedRow) *verification.Delivery {
 	}
 }
 
-// toDelivery returns a row without its content.
-func toDelivery(r sqlc.Delivery) *verification.Delivery {
+// toBare returns a row that was read without its content.
+func toBare(r sqlc.DeliveryGetBareRow) *verification.Delivery {
 	d := toParked(sqlc.DeliveryLockIfParkedRow{
 		ID: r.ID, Project: r.Project, Environment: r.Environment, Connection: r.Connection, ReceiveTime: r.ReceiveTime,
 		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, ProviderStatus: r.ProviderStatus, Event: r.Event, Product: r.Product,
 		Keys: r.Keys, Refs: r.Refs, NamedID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: r.ProviderTime,
 	})
 	d.Effect, d.VerificationID = verification.Effect(r.Effect), r.VerificationID.UUID
-	d.Emptied = r.PurgeTime != nil
+	d.ApplyTime, d.Emptied = fromNullable(r.ApplyTime), r.PurgeTime != nil
 	return d
+}
+
+// toDelivery does the same for a row with its content, which stays in the row.
+func toDelivery(r sqlc.Delivery) *verification.Delivery {
+	return toBare(sqlc.DeliveryGetBareRow{
+		ID: r.ID, Project: r.Project, Environment: r.Environment, Connection: r.Connection, ReceiveTime: r.ReceiveTime,
+		DedupeKey: r.DedupeKey, ProviderEvent: r.ProviderEvent, ProviderStatus: r.ProviderStatus, Event: r.Event, Product: r.Product,
+		Keys: r.Keys, Refs: r.Refs, NamedID: r.NamedID, ReasonCodes: r.ReasonCodes, ProviderTime: r.ProviderTime,
+		Effect: r.Effect, VerificationID: r.VerificationID, ApplyTime: r.ApplyTime, PurgeTime: r.PurgeTime,
+	})
 }
 
 // errUnreadableRow says that a column holds what this code never wrote. It is

@@ -12,6 +12,10 @@
 //	a delivery's headers and body ── sealer, seal.Keyring ──► delivery
 //	access.Admin ── AddKey, ChangeKey ──► api_key and audit_entry, together
 //	maintenance ── PurgeDeliveries, Reencrypt, KeysInUse ──► delivery
+//	callback.Dispatcher ── SequenceEvents, QueueCallbacks ──► event_position, callback and their jobs
+//	callback.Worker ── BeginAttempt, FinishAttempt ──► callback and callback_attempt
+//	reconcile.Scheduler ── EnqueueFetches ──► verification's leases and their jobs
+//	Work ── River ──► workers of packages callback and reconcile
 //	List, AuditEntries ── wait for a turn ──► at most half of the connections
 package store
 
@@ -19,11 +23,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/verigate/verigate/db"
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/seal"
 	"github.com/verigate/verigate/server/secret"
@@ -37,6 +45,8 @@ type Store struct {
 	sealer  sealer
 	// lists holds one token for each list that has its turn.
 	lists chan struct{}
+	// river puts jobs into the queue and does none.
+	river *river.Client[pgx.Tx]
 }
 
 var _ verification.Store = (*Store)(nil)
@@ -59,8 +69,15 @@ func Open(ctx context.Context, dsn secret.Value, keyring func() *seal.Keyring) (
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
+	queue, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema: db.QueueSchema, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the job queue: %w", err)
+	}
 	return &Store{
-		pool: pool, queries: sqlc.New(), sealer: sealer{keyring},
+		pool: pool, queries: sqlc.New(), sealer: sealer{keyring}, river: queue,
 		lists: make(chan struct{}, listTurns(config.MaxConns)),
 	}, nil
 }
@@ -83,7 +100,7 @@ func (s *Store) inTx(ctx context.Context, fn func(*tx) error) error {
 	var err error
 	for range maxTries {
 		err = pgx.BeginFunc(ctx, s.pool, func(ptx pgx.Tx) error {
-			return fn(&tx{queries: s.queries, db: ptx, sealer: s.sealer})
+			return fn(&tx{queries: s.queries, db: ptx, sealer: s.sealer, river: s.river})
 		})
 		if !isRace(err) {
 			break

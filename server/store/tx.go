@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/verification"
@@ -18,6 +19,7 @@ type tx struct {
 	queries *sqlc.Queries
 	db      pgx.Tx
 	sealer  sealer
+	river   *river.Client[pgx.Tx]
 }
 
 var _ verification.Tx = (*tx)(nil)

@@ -60,6 +60,9 @@ func (t *tx) Erase(ctx context.Context, v *verification.Verification) (int64, er
 	if err := t.ReleaseIdempotency(ctx, v); err != nil {
 		return 0, err
 	}
+	if err := t.eraseCallbacks(ctx, v); err != nil {
+		return 0, err
+	}
 	err = t.queries.TransitionErase(ctx, t.db, sqlc.TransitionEraseParams{
 		VerificationID: v.ID, Project: v.Scope.Project, Environment: string(v.Scope.Environment),
 	})

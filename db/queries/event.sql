@@ -1,0 +1,108 @@
+-- name: EventHeadRead :one
+SELECT h.position, h.snapshot, h.queued FROM event_head h;
+
+-- name: EventHeadLock :one
+-- Nothing, while somebody else holds the row.
+SELECT h.position, h.snapshot, h.queued FROM event_head h FOR UPDATE SKIP LOCKED;
+
+-- name: EventHeadHold :exec
+-- Waits for whoever queues callbacks, and keeps others from it until the end of
+-- the transaction.
+SELECT 1 FROM event_head FOR SHARE;
+
+-- name: EventHeadAdvance :exec
+UPDATE event_head SET position = @position, snapshot = @snapshot;
+
+-- name: EventHeadQueued :exec
+UPDATE event_head SET queued = @queued;
+
+-- name: EventPeek :one
+-- What there is to do since a snapshot, found without a write.
+SELECT
+    -- Restored from a dump, the snapshot may be of another cluster's future.
+    (pg_snapshot_xmax(CAST(@snapshot::text AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot()))::boolean AS ahead,
+    -- An old snapshot stays true, it only makes the next reads longer.
+    (CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
+        - CAST(CAST(pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot)) AS text) AS bigint) > @tolerance::bigint)::boolean AS old,
+    -- The order makes Postgres read the index of xid: it would expect to meet a
+    -- match soon, and walk through the table when there is none.
+    ((SELECT version FROM transition
+        WHERE xid >= pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot))
+          AND NOT pg_visible_in_snapshot(xid, CAST(@snapshot::text AS pg_snapshot))
+          AND xid < pg_snapshot_xmax(pg_current_snapshot())
+        ORDER BY xid LIMIT 1) IS NOT NULL)::boolean AS fresh;
+
+-- name: EventSequence :one
+-- Gives a place to every transition that became visible since a snapshot, and
+-- says in which snapshot that was. Versions of one verification keep their order
+-- whatever the clocks say.
+WITH placed AS (
+    INSERT INTO event_position (verification_id, version, project, environment, position, create_time)
+    SELECT log.verification_id, log.version, log.project, log.environment,
+        row_number() OVER (ORDER BY log.at, log.verification_id, log.version) + @head::bigint, log.create_time
+    FROM (
+        SELECT t.verification_id, t.version, t.project, t.environment, t.create_time,
+            max(t.create_time) OVER (PARTITION BY t.verification_id ORDER BY t.version) AS at
+        FROM transition t
+        WHERE t.xid >= pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot))
+          AND NOT pg_visible_in_snapshot(t.xid, CAST(@snapshot::text AS pg_snapshot))
+          AND t.xid < pg_snapshot_xmax(pg_current_snapshot())
+          -- Restored from a dump, old rows look new one by one as this cluster
+          -- reaches their transactions; those whose places were purged are not
+          -- told again.
+          AND t.create_time >= coalesce((
+              SELECT CASE WHEN p.position > 1 THEN least(p.create_time, now() - interval '1 day') END
+              FROM event_position p ORDER BY p.position LIMIT 1), '-infinity')
+    ) log
+    ON CONFLICT (verification_id, version) DO NOTHING
+    RETURNING event_position.position AS place
+)
+SELECT count(p.place) AS given, coalesce(max(p.place), @head::bigint)::bigint AS head, pg_current_snapshot()::text AS snapshot
+FROM placed p;
+
+-- name: EventResync :one
+-- The same without a snapshot to trust: what has no place and is not from long
+-- before the newest one that has.
+WITH placed AS (
+    INSERT INTO event_position (verification_id, version, project, environment, position, create_time)
+    SELECT log.verification_id, log.version, log.project, log.environment,
+        row_number() OVER (ORDER BY log.at, log.verification_id, log.version) + @head::bigint, log.create_time
+    FROM (
+        SELECT t.verification_id, t.version, t.project, t.environment, t.create_time,
+            max(t.create_time) OVER (PARTITION BY t.verification_id ORDER BY t.version) AS at
+        FROM transition t
+        WHERE t.create_time >= coalesce((SELECT max(p.create_time) FROM event_position p) - interval '1 day', '-infinity')
+          AND NOT EXISTS (
+              SELECT 1 FROM event_position p WHERE p.verification_id = t.verification_id AND p.version = t.version)
+    ) log
+    ON CONFLICT (verification_id, version) DO NOTHING
+    RETURNING event_position.position AS place
+)
+SELECT count(p.place) AS given, coalesce(max(p.place), @head::bigint)::bigint AS head, pg_current_snapshot()::text AS snapshot
+FROM placed p;
+
+-- name: EventToQueue :many
+-- The next transitions in their order, with where callbacks about them may go.
+SELECT p.position, t.verification_id, t.version, t.project, t.environment, t.from_state, t.to_state,
+    v.callback_url, v.events_callback_url
+FROM event_position p
+JOIN transition t ON t.verification_id = p.verification_id AND t.version = p.version
+JOIN verification v ON v.id = p.verification_id
+WHERE p.position > @queued AND p.position <= @head
+ORDER BY p.position
+LIMIT @row_limit;
+
+-- name: EventPurge :execrows
+-- From the oldest place on and without holes: whoever reads on after a place
+-- that is still there misses nothing.
+DELETE FROM event_position WHERE position = ANY (ARRAY(
+    SELECT place FROM (
+        SELECT place, bool_and(made < @before::timestamptz) OVER (ORDER BY place) AS expired
+        FROM (
+            SELECT p.position AS place, p.create_time AS made FROM event_position p
+            WHERE p.position < @queued::bigint
+            ORDER BY p.position LIMIT @row_limit
+        ) oldest
+    ) looked
+    WHERE expired
+));

@@ -1,0 +1,103 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+const (
+	defaultInterval = 500 * time.Millisecond
+	// queueBatch is for how many events callbacks are queued in one transaction.
+	queueBatch = 500
+)
+
+// Log is the log of events that a Dispatcher works on, whichever node wrote
+// them. Any number of nodes may do so.
+type Log interface {
+	// SequenceEvents gives new events their places in the order, and returns how
+	// many it gave.
+	SequenceEvents(ctx context.Context) (given int64, err error)
+	// QueueCallbacks makes the callbacks about the next limit events at most and
+	// returns how many events it looked at; fewer than limit when none are left.
+	QueueCallbacks(ctx context.Context, now time.Time, limit int) (looked int, err error)
+}
+
+// Dispatcher brings events into their order and queues callbacks about them.
+type Dispatcher struct {
+	// Events is the log; it must be set.
+	Events Log
+	// Log must be set.
+	Log *slog.Logger
+	// Interval is how often it looks without being poked; zero means half a
+	// second.
+	Interval time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Sequenced is called when there are new events in the order; nil for
+	// nobody. It must not block.
+	Sequenced func()
+
+	poked chan struct{}
+}
+
+// NewDispatcher returns a dispatcher that looks twice a second.
+func NewDispatcher(events Log, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{Events: events, Log: log, poked: make(chan struct{}, 1)}
+}
+
+// Poke makes it look at once. It never blocks.
+func (d *Dispatcher) Poke() {
+	select {
+	case d.poked <- struct{}{}:
+	default: // it is going to look anyway
+	}
+}
+
+// Run dispatches until ctx ends. A failure is told once, until it works again.
+func (d *Dispatcher) Run(ctx context.Context) {
+	interval := d.Interval
+	if interval <= 0 {
+		interval = defaultInterval
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-d.poked:
+		}
+		err := d.once(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			d.Log.WarnContext(ctx, "dispatching events and callbacks failed; it goes on trying", "error", err, "cause", errors.Unwrap(err))
+		}
+		failing = err != nil
+	}
+}
+
+func (d *Dispatcher) once(ctx context.Context) error {
+	given, err := d.Events.SequenceEvents(ctx)
+	if err != nil {
+		return err
+	}
+	if given > 0 && d.Sequenced != nil {
+		d.Sequenced()
+	}
+	for {
+		looked, err := d.Events.QueueCallbacks(ctx, d.now(), queueBatch)
+		if err != nil || looked < queueBatch {
+			return err
+		}
+	}
+}
+
+func (d *Dispatcher) now() time.Time {
+	if d.Now == nil {
+		return time.Now()
+	}
+	return d.Now()
+}

@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// maxLooked is how many events one page looks at, whatever its filter lets
+// through: a filter that meets little must not read a tenant's whole history.
+const maxLooked = 500
+
+// Events returns a page of a scope's events, oldest first. ErrCursorExpired if
+// the event that the cursor names is not kept any more, or is none of the
+// scope's.
+func (s *Store) Events(ctx context.Context, q verification.EventQuery) (verification.EventPage, error) {
+	done, err := s.takeListTurn(ctx)
+	if err != nil {
+		return verification.EventPage{}, err
+	}
+	defer done()
+	most := looked(q)
+	// One for the cursor's own place, one that tells whether there is more.
+	rows, err := s.queries.EventPositionList(ctx, s.valued(), sqlc.EventPositionListParams{
+		Project: q.Scope.Project, Environment: string(q.Scope.Environment),
+		AfterID: q.After.VerificationID, AfterVersion: q.After.Version, RowLimit: int32(most) + 2,
+	})
+	if err != nil {
+		return verification.EventPage{}, translate(err)
+	}
+	if q.After != (verification.EventCursor{}) {
+		if len(rows) == 0 || eventCursor(rows[0].Transition) != q.After {
+			return verification.EventPage{}, verification.ErrCursorExpired
+		}
+		rows = rows[1:]
+	}
+	return cutEvents(rows, most, q), nil
+}
+
+// looked is how many events a page looks at: no more than it needs, where it
+// takes every one.
+func looked(q verification.EventQuery) int {
+	if len(q.Flows) == 0 && len(q.Kinds) == 0 {
+		return min(q.Limit, maxLooked)
+	}
+	return maxLooked
+}
+
+// cutEvents makes the page of what the filter lets through of the first rows.
+func cutEvents(rows []sqlc.EventPositionListRow, most int, q verification.EventQuery) verification.EventPage {
+	page := verification.EventPage{Next: q.After}
+	for i, row := range rows {
+		if i == most || len(page.Records) == q.Limit {
+			page.More = true
+			break
+		}
+		page.Next = eventCursor(row.Transition)
+		if r := eventRecord(row); passes(q, r) {
+			page.Records = append(page.Records, r)
+		}
+	}
+	return page
+}
+
+func passes(q verification.EventQuery, r *verification.Record) bool {
+	return (len(q.Flows) == 0 || slices.Contains(q.Flows, r.Flow)) &&
+		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.Event))
+}
+
+func eventCursor(t sqlc.Transition) verification.EventCursor {
+	return verification.EventCursor{VerificationID: t.VerificationID, Version: t.Version}
+}
+
+// eventRecord leaves out why somebody asked for it: the one text in a transition
+// that is anybody's own words.
+func eventRecord(row sqlc.EventPositionListRow) *verification.Record {
+	r := &verification.Record{Transition: *toTransition(row.Transition), Flow: row.Flow}
+	r.Reason = ""
+	return r
+}
+
+// LatestEvent returns the cursor of a scope's newest event, the zero cursor if
+// it has none.
+func (s *Store) LatestEvent(ctx context.Context, scope verification.Scope) (verification.EventCursor, error) {
+	row, err := s.queries.EventPositionLatest(ctx, s.pool, sqlc.EventPositionLatestParams{
+		Project: scope.Project, Environment: string(scope.Environment),
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return verification.EventCursor{}, nil
+	}
+	return verification.EventCursor{VerificationID: row.VerificationID, Version: row.Version}, translate(err)
+}
+
+// EventHead returns the last place that any scope's event got in the order. It
+// only grows.
+func (s *Store) EventHead(ctx context.Context) (int64, error) {
+	position, err := s.queries.EventHeadGet(ctx, s.pool)
+	return position, translate(err)
+}

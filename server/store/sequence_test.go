@@ -1,0 +1,310 @@
+package store_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/server/pgdev/pgtest"
+	"github.com/verigate/verigate/server/store"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// database looks into the tables, past the store.
+type database struct {
+	t    *testing.T
+	conn *pgx.Conn
+}
+
+func look(t *testing.T, dsn string) database {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return database{t, conn}
+}
+
+func (d database) exec(statement string, args ...any) {
+	d.t.Helper()
+	if _, err := d.conn.Exec(d.t.Context(), statement, args...); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d database) text(query string, args ...any) string {
+	d.t.Helper()
+	var text string
+	if err := d.conn.QueryRow(d.t.Context(), query, args...).Scan(&text); err != nil {
+		d.t.Fatal(err)
+	}
+	return text
+}
+
+// events returns the names of the events in their order.
+func (d database) events() []string {
+	d.t.Helper()
+	rows, err := d.conn.Query(d.t.Context(), "SELECT verification_id, version FROM event_position ORDER BY position")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var id uuid.UUID
+		var version int64
+		err := row.Scan(&id, &version)
+		return verification.EventID(id, version), err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return events
+}
+
+func sequence(t *testing.T, s *store.Store, want int64) {
+	t.Helper()
+	given, err := s.SequenceEvents(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if given != want {
+		t.Fatalf("%d places were given, want %d", given, want)
+	}
+}
+
+func wantEvents(t *testing.T, d database, want ...string) {
+	t.Helper()
+	if got := d.events(); !slices.Equal(got, want) {
+		t.Fatalf("the order of events is %v, want %v", got, want)
+	}
+}
+
+func TestAnEventWhoseTransactionWasHeldOpenComesAfterwards(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	late, written, release := fresh(), make(chan struct{}), make(chan struct{})
+	committed := make(chan error, 1)
+	go func() {
+		committed <- s.InTx(t.Context(), func(tx verification.Tx) error {
+			err := create(t.Context(), tx, late)
+			close(written)
+			<-release
+			return err
+		})
+	}()
+	<-written
+	first := insert(t, s, nil)
+	sequence(t, s, 1)
+	second := insert(t, s, nil)
+	sequence(t, s, 1)
+	wantEvents(t, d, verification.EventID(first.ID, 1), verification.EventID(second.ID, 1))
+	close(release)
+	if err := <-committed; err != nil {
+		t.Fatal(err)
+	}
+	third := insert(t, s, func(v *verification.Verification) { v.CreateTime = v.CreateTime.Add(time.Second) })
+	sequence(t, s, 2)
+	sequence(t, s, 0)
+	wantEvents(t, d, verification.EventID(first.ID, 1), verification.EventID(second.ID, 1),
+		verification.EventID(late.ID, 1), verification.EventID(third.ID, 1))
+}
+
+func TestAnIdleGatewayDoesNotWriteToTheOrder(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	insert(t, s, nil)
+	sequence(t, s, 1)
+	if n, err := s.QueueCallbacks(t.Context(), time.Now(), 10); err != nil || n != 1 {
+		t.Fatalf("%d events were looked at (%v), want 1", n, err)
+	}
+	// A lock leaves its mark in xmax.
+	const row = "SELECT concat_ws(' ', xmin, xmax, ctid, position, snapshot, queued) FROM event_head"
+	before := d.text(row)
+	for range 3 {
+		sequence(t, s, 0)
+		if n, err := s.QueueCallbacks(t.Context(), time.Now(), 10); err != nil || n != 0 {
+			t.Fatalf("%d events were looked at (%v), want none", n, err)
+		}
+	}
+	if after := d.text(row); after != before {
+		t.Errorf("an idle gateway writes: the row was %s and is %s", before, after)
+	}
+	// Whatever else the database does makes the snapshot old.
+	d.exec("UPDATE event_head SET snapshot = '3:3:'")
+	d.exec("UPDATE transition SET xid = '2'")
+	if d.text("SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint <= 10003)::text") == "true" {
+		d.exec(`DO $$ BEGIN FOR i IN 1..10100 LOOP BEGIN PERFORM pg_current_xact_id(); COMMIT; END; END LOOP; END $$`)
+	}
+	sequence(t, s, 0)
+	if got := d.text("SELECT snapshot FROM event_head"); got == "3:3:" {
+		t.Error("an old snapshot stays, and every look reads further back")
+	}
+}
+
+func TestTheOrderMissesAndDoublesNothingWithTwoNodesAndManyWriters(t *testing.T) {
+	t.Parallel()
+	const writers, rounds = 4, 12
+	dsn := pgtest.New(t)
+	nodes := []*store.Store{open(t, dsn), open(t, dsn)}
+	d := look(t, dsn)
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	ids := map[uuid.UUID]bool{}
+	for w := range writers {
+		work.Go(func() {
+			for range rounds {
+				s, v := nodes[w%len(nodes)], fresh()
+				err := s.InTx(t.Context(), func(tx verification.Tx) error { return create(t.Context(), tx, v) })
+				for range 2 {
+					if err == nil {
+						err = step(t.Context(), s, v.ID)
+					}
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				ids[v.ID] = true
+				mu.Unlock()
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() { work.Wait(); close(written) }()
+	var given [2]int64
+	var sequencers sync.WaitGroup
+	for i, s := range nodes {
+		sequencers.Go(func() {
+			for running := true; running; {
+				select {
+				case <-written:
+					running = false
+				default:
+				}
+				n, err := s.SequenceEvents(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				given[i] += n
+			}
+		})
+	}
+	// Meanwhile a reader follows: what it has seen must stay the beginning.
+	var seen []string
+	for following := true; following; {
+		select {
+		case <-written:
+			following = false
+		default:
+		}
+		now := d.events()
+		if len(now) < len(seen) || !slices.Equal(now[:len(seen)], seen) {
+			t.Fatal("an event appeared before one that was there already")
+		}
+		seen = now
+	}
+	sequencers.Wait()
+	last, err := nodes[0].SequenceEvents(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := given[0] + given[1] + last; all != writers*rounds*3 {
+		t.Errorf("%d places were given, want %d", all, writers*rounds*3)
+	}
+	versions := map[string]int{}
+	for _, event := range d.events() {
+		id := event[:36]
+		versions[id]++
+		if want := id + "." + strconv.Itoa(versions[id]); event != want {
+			t.Errorf("the next event is %s, want %s", event, want)
+		}
+	}
+	for id := range ids {
+		if versions[id.String()] != 3 {
+			t.Errorf("%d events of %s are in the order, want 3", versions[id.String()], id)
+		}
+	}
+}
+
+func TestVersionsKeepTheirOrderWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	ahead := insert(t, s, func(v *verification.Verification) { v.CreateTime = v.CreateTime.Add(time.Hour) })
+	other := insert(t, s, nil)
+	if err := step(t.Context(), s, ahead.ID); err != nil {
+		t.Fatal(err)
+	}
+	// The second node's clock is behind: it says that the step came first.
+	d.exec("UPDATE transition SET create_time = create_time - interval '2 hours' WHERE version = 2")
+	sequence(t, s, 3)
+	wantEvents(t, d, verification.EventID(other.ID, 1), verification.EventID(ahead.ID, 1), verification.EventID(ahead.ID, 2))
+}
+
+func TestAfterADumpWasRestoredTheOrderGoesOn(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	placed := insert(t, s, nil)
+	sequence(t, s, 1)
+	unplaced := insert(t, s, nil)
+	ancient := insert(t, s, func(v *verification.Verification) { v.CreateTime = v.CreateTime.Add(-48 * time.Hour) })
+	// The rows and the snapshot are from a cluster that was far ahead.
+	d.exec("UPDATE transition SET xid = '900000000'")
+	d.exec("UPDATE event_head SET snapshot = '900000000:900000001:'")
+	sequence(t, s, 1)
+	sequence(t, s, 0)
+	wantEvents(t, d, verification.EventID(placed.ID, 1), verification.EventID(unplaced.ID, 1))
+	after := insert(t, s, nil)
+	sequence(t, s, 1)
+	wantEvents(t, d, verification.EventID(placed.ID, 1), verification.EventID(unplaced.ID, 1), verification.EventID(after.ID, 1))
+
+	t.Run("what was purged is not told again when this cluster reaches its transaction", func(t *testing.T) {
+		d.exec("UPDATE event_position SET position = position + 10")
+		d.exec("UPDATE event_head SET position = position + 10")
+		d.exec("UPDATE transition SET xid = pg_current_xact_id() WHERE verification_id = $1", ancient.ID)
+		sequence(t, s, 0)
+	})
+}
+
+func TestPurgedPlacesLeaveNoHole(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	var events []string
+	for range 5 {
+		events = append(events, verification.EventID(insert(t, s, nil).ID, 1))
+	}
+	sequence(t, s, 5)
+	before := time.Now().Add(time.Hour)
+	purge := func(limit int, want int64) {
+		t.Helper()
+		if n, err := s.PurgeEvents(t.Context(), before, limit); err != nil || n != want {
+			t.Fatalf("%d rows were purged (%v), want %d", n, err, want)
+		}
+	}
+	purge(10, 0) // no callbacks were queued yet
+	if n, err := s.QueueCallbacks(t.Context(), time.Now(), 3); err != nil || n != 3 {
+		t.Fatalf("%d events were looked at (%v), want 3", n, err)
+	}
+	purge(1, 1)
+	purge(10, 1)
+	wantEvents(t, d, events[2:]...)
+	if n, err := s.QueueCallbacks(t.Context(), time.Now(), 3); err != nil || n != 2 {
+		t.Fatalf("%d events were looked at (%v), want 2", n, err)
+	}
+	// One that is still to be kept keeps all that come after it.
+	d.exec("UPDATE event_position SET create_time = create_time + interval '2 hours' WHERE position = 4")
+	purge(10, 1)
+	wantEvents(t, d, events[3:]...)
+}
