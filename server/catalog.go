@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -17,7 +18,9 @@ import (
 	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/outgoing"
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/reconcile"
 	"github.com/verigate/verigate/server/seal"
+	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/webhook"
@@ -43,6 +46,10 @@ type snapshot struct {
 	keyring   *seal.Keyring
 	addresses transport.Addresses
 	retention time.Duration
+	// events is how long the event stream and finished callbacks are kept.
+	events time.Duration
+	// callbacks are the secrets of each scope.
+	callbacks map[verification.Scope][]secret.Value
 	// http reaches the outside, and networks beyond what is public.
 	http     *http.Client
 	networks []netip.Prefix
@@ -56,8 +63,9 @@ type flowKey struct {
 type productKey struct{ connection, product string }
 
 var (
-	_ verification.Catalog = (*catalog)(nil)
-	_ webhook.Connections  = (*catalog)(nil)
+	_ verification.Catalog  = (*catalog)(nil)
+	_ webhook.Connections   = (*catalog)(nil)
+	_ reconcile.Connections = (*catalog)(nil)
 )
 
 // open makes a snapshot: adapters refuse here what the file check let through.
@@ -68,6 +76,7 @@ func (s *Server) open(cfg *config.Config) (*snapshot, error) {
 		rates:     rates(cfg.Limits),
 		addresses: transport.NewAddresses(cfg.TrustedProxies),
 		retention: cfg.Retention.Deliveries,
+		events:    cfg.Retention.Events,
 		networks:  cfg.Outgoing.AllowedNetworks,
 	}
 	next.openClient(before, s.options)
@@ -100,6 +109,10 @@ func (s *snapshot) index(cfg *config.Config) {
 	s.origins = make(map[string]bool, len(cfg.Origins))
 	for _, origin := range cfg.Origins {
 		s.origins[origin] = true
+	}
+	s.callbacks = make(map[verification.Scope][]secret.Value, len(cfg.Callbacks))
+	for _, entry := range cfg.Callbacks {
+		s.callbacks[entry.Scope] = entry.Secrets
 	}
 }
 
@@ -173,6 +186,32 @@ func (c *catalog) FlowFor(connection, product string) (*verification.Flow, bool)
 func (c *catalog) Provider(connection string) (verification.Provider, bool) {
 	found, ok := c.current.Load().connections[connection]
 	return found.Provider, ok
+}
+
+// Pollable implements verification.Catalog.
+func (c *catalog) Pollable(connection string) bool {
+	_, ok := c.Fetcher(connection)
+	return ok
+}
+
+// Fetcher implements reconcile.Connections.
+func (c *catalog) Fetcher(connection string) (provider.Fetcher, bool) {
+	fetcher, ok := c.current.Load().connections[connection].Provider.(provider.Fetcher)
+	return fetcher, ok
+}
+
+// Names implements reconcile.Connections.
+func (c *catalog) Names() []string {
+	return slices.Sorted(maps.Keys(c.current.Load().connections))
+}
+
+// CallsBack implements verification.Catalog.
+func (c *catalog) CallsBack(scope verification.Scope) bool { return len(c.callbackSecrets(scope)) > 0 }
+
+// callbackSecrets are what callbacks of a scope are signed with, all of them;
+// none if its callbacks cannot be signed.
+func (c *catalog) callbackSecrets(scope verification.Scope) []secret.Value {
+	return c.current.Load().callbacks[scope]
 }
 
 // Connection implements webhook.Connections.

@@ -26,6 +26,10 @@ type Metrics struct {
 	limited         *prometheus.CounterVec
 	origins         prometheus.Counter
 	tailPolls       prometheus.Counter
+	missed          *prometheus.CounterVec
+	fetches         *prometheus.CounterVec
+	unresolved      *prometheus.GaugeVec
+	pollable        *prometheus.GaugeVec
 }
 
 // NewMetrics registers everything. watchers reports the open ones.
@@ -56,17 +60,30 @@ func NewMetrics(watchers func() int) *Metrics {
 		tailPolls: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "tail_polls_total", Help: "Successful reads of the transition log's tail.",
 		}),
+		missed: counter("missed_webhooks_total", "Changes that asking the provider brought and a webhook should have.",
+			"connection"),
+		fetches: counter("fetches_total", "Questions to a provider about a verification by how they ended.",
+			"connection", "outcome"),
+		unresolved: gauge("oldest_unresolved_seconds", "Age of the oldest open verification.",
+			"connection"),
+		pollable: gauge("connection_pollable", "1 if the connection's provider can be asked what became of a verification, 0 if it cannot.",
+			"connection"),
 	}
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
 	}, func() float64 { return float64(watchers()) })
 	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
+		m.missed, m.fetches, m.unresolved, m.pollable,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 }
 
 // Handler serves the metrics.
@@ -84,6 +101,34 @@ func (m *Metrics) Parked(connection string) { m.parked.WithLabelValues(connectio
 
 // Mismatched implements verification.Meter.
 func (m *Metrics) Mismatched(connection string) { m.mismatched.WithLabelValues(connection).Inc() }
+
+// FoundByPoll implements verification.Meter.
+func (m *Metrics) FoundByPoll(connection string) { m.missed.WithLabelValues(connection).Inc() }
+
+// Fetched implements reconcile.Meter.
+func (m *Metrics) Fetched(connection, outcome string) {
+	m.fetches.WithLabelValues(connection, outcome).Inc()
+}
+
+// OldestUnresolved implements reconcile.Meter.
+func (m *Metrics) OldestUnresolved(connection string, age time.Duration) {
+	m.unresolved.WithLabelValues(connection).Set(age.Seconds())
+}
+
+// Pollable implements reconcile.Meter.
+func (m *Metrics) Pollable(connection string, pollable bool) {
+	value := 0.0
+	if pollable {
+		value = 1
+	}
+	m.pollable.WithLabelValues(connection).Set(value)
+}
+
+// Forget implements reconcile.Meter.
+func (m *Metrics) Forget(connection string) {
+	m.unresolved.DeleteLabelValues(connection)
+	m.pollable.DeleteLabelValues(connection)
+}
 
 // Refused implements webhook.Meter.
 func (m *Metrics) Refused(connection, reason string) {

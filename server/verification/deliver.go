@@ -37,11 +37,16 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 		return "", err
 	}
 	s.report(ctx, d, rung)
-	// A name beside an id binds the id: others may have waited for that.
+	s.followUp(ctx, v, d)
+	return d.Effect, nil
+}
+
+// followUp looks at what may have waited for what d taught of v, if anything: a
+// name beside an id binds the id.
+func (s *Service) followUp(ctx context.Context, v *Verification, d *Delivery) {
 	if named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""; v != nil && named && len(d.Event.Refs) > 0 {
 		s.retryParked(ctx, v)
 	}
-	return d.Effect, nil
 }
 
 func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {
@@ -108,7 +113,7 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 		v.BindTime = now
 	}
 	effect, err := s.move(ctx, tx, v, change{
-		event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, delivery: d.ID,
+		event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, reason: f.reason, delivery: d.ID,
 		arrival: d.ReceiveTime,
 	})
 	if err != nil {

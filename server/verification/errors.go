@@ -94,6 +94,9 @@ func KindOf(err error) Kind {
 // caller gets for one that is not its own.
 var ErrNotFound = NewError(KindNotFound, "VERIFICATION_NOT_FOUND", "no such verification")
 
+// ErrDeliveryNotFound is the same for a delivery.
+var ErrDeliveryNotFound = NewError(KindNotFound, "DELIVERY_NOT_FOUND", "no such delivery")
+
 // ErrRefTaken is what a Store returns when a provider ref means another
 // verification already. Compare with errors.Is.
 var ErrRefTaken = NewError(KindRaced, "PROVIDER_REF_TAKEN",

@@ -120,6 +120,14 @@ func (c *catalog) FlowFor(connection, product string) (*verification.Flow, bool)
 
 func (c *catalog) Provider(string) (verification.Provider, bool) { return c.company, true }
 
+// pollableConnection is the one whose provider can be asked.
+const pollableConnection = "polled"
+
+func (*catalog) Pollable(connection string) bool { return connection == pollableConnection }
+
+// CallsBack is true for the shop's tests alone.
+func (*catalog) CallsBack(scope verification.Scope) bool { return scope == shop }
+
 func flows() []*verification.Flow {
 	flow := func(scope verification.Scope, name, connection, product string, inferred bool) *verification.Flow {
 		return &verification.Flow{
@@ -135,6 +143,8 @@ func flows() []*verification.Flow {
 	full.MaxOpen = maxOpen
 	personal := flow(shop, "personal", "personal", "identity", false)
 	personal.MaxOpenPerSubject, personal.EndUsers = maxOpenPerSubject, true
+	polled := flow(shop, "polled", pollableConnection, "kyc", false)
+	polled.FetchAfter = fetchAfter
 	return []*verification.Flow{
 		flow(shop, "identity", "human", "identity", true),
 		flow(shop, "age", "human", "age", true),
@@ -142,9 +152,12 @@ func flows() []*verification.Flow {
 		flow(shop, "elsewhere", "second", "identity", true),
 		flow(verification.Scope{Project: "shop", Environment: verification.Live}, "identity", "human-live", "identity", true),
 		flow(verification.Scope{Project: "rival", Environment: verification.Test}, "identity", "rival", "identity", true),
-		lane, full, personal,
+		lane, full, personal, polled,
 	}
 }
+
+// fetchAfter is the FetchAfter of the flow `polled`.
+const fetchAfter = 2 * time.Minute
 
 // The limits of the flows `limited` and `personal`.
 const (
@@ -157,6 +170,7 @@ type meter struct {
 	mu                 sync.Mutex
 	effects            map[string]int
 	parked, mismatched int
+	foundByPoll        int
 	woken              map[uuid.UUID]int64
 }
 
@@ -170,6 +184,12 @@ func (m *meter) Mismatched(string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mismatched++
+}
+
+func (m *meter) FoundByPoll(string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.foundByPoll++
 }
 
 func (m *meter) Parked(string) {

@@ -25,7 +25,8 @@ import (
 // whose page may still be finished could be the one that the webhook is about,
 // so it blocks the guess; so does an open one that is bound already, which may
 // have got a second id. sole_open is never used on a parked delivery: that
-// would be elimination.
+// would be elimination. What is only noted is never guessed about: a guess binds,
+// and would settle who the next decision is about.
 
 // found is where the ladder led.
 type found struct {
@@ -36,6 +37,8 @@ type found struct {
 	arrival time.Time
 	// strange: the payload has a key that nobody knows.
 	strange bool
+	// reason is the operator's, who found it by hand; empty for the ladder.
+	reason string
 }
 
 // exact reports whether the payload names the verification; the rest guesses.
@@ -52,6 +55,9 @@ func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (f
 		if d.Event.VerificationID != "" || len(d.Event.Keys) > 1 {
 			s.alarm(ctx, d)
 		}
+		return found{}, false, nil
+	}
+	if d.Event.Kind == Noted {
 		return found{}, false, nil
 	}
 	// What tells of a run that is known already says nothing new about who it

@@ -35,6 +35,8 @@ func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (E
 	}
 	from := v.State
 	v.enter(next, c, now)
+	v.Fetches = 0
+	s.planFetch(v, now)
 	return Applied, tx.Save(ctx, v, &Transition{
 		VerificationID: v.ID, Version: v.Version, Scope: v.Scope,
 		From: from, To: next, Event: c.event.Kind, Source: c.source,

@@ -47,10 +47,17 @@ func (s *Service) Returned(ctx context.Context, r Return) (string, error) {
 		s.meter.Applied(PersonReturned, SourceReturn, effect, NoRung)
 		s.retryParked(ctx, v)
 	}
-	if r.Failure {
+	if r.Failure || v.leavesDeclined() {
 		return v.FailureRedirectURL, nil
 	}
 	return v.RedirectURL, nil
+}
+
+// leavesDeclined reports whether a person who comes back by the one leg of a
+// provider that has no other is known to have failed, and the app wants such a
+// person elsewhere.
+func (v *Verification) leavesDeclined() bool {
+	return v.State == Declined && v.FailureRedirectURL != ""
 }
 
 func (s *Service) noteReturn(ctx context.Context, tx Tx, v *Verification, ref string) (Effect, error) {
@@ -62,6 +69,8 @@ func (s *Service) noteReturn(ctx context.Context, tx Tx, v *Verification, ref st
 	}
 	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: PersonReturned}, source: SourceReturn})
 	if err == nil && effect != Applied {
+		v.Fetches = 0
+		s.planFetch(v, v.ReturnTime)
 		err = tx.Save(ctx, v, nil)
 	}
 	if err == nil && !v.EraseTime.IsZero() {

@@ -34,7 +34,8 @@ type Deps struct {
 	Meter   Meter
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Random is the source of nonces: crypto/rand.Reader outside tests.
+	// Random is the source of nonces and of the jitter of fetches:
+	// crypto/rand.Reader outside tests.
 	Random io.Reader
 	// ReturnURL is the public URL of the return leg, without a trailing slash.
 	ReturnURL string
@@ -52,6 +53,9 @@ type Meter interface {
 	// Mismatched counts a delivery whose provider ref and reference name
 	// different verifications: somebody's mistake, or an attack.
 	Mismatched(connection string)
+	// FoundByPoll counts a change that asking the provider brought and a webhook
+	// should have.
+	FoundByPoll(connection string)
 }
 
 // NewService returns a Service.

@@ -67,8 +67,10 @@ type Address struct {
 // LogValue keeps it out of logs, whoever tries.
 func (*UserData) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// String and GoString keep it out of texts.
-func (*UserData) String() string   { return "[redacted]" }
+// String keeps it out of texts.
+func (*UserData) String() string { return "[redacted]" }
+
+// GoString is what %#v says.
 func (*UserData) GoString() string { return "[redacted]" }
 
 // Session is what the provider answered.
@@ -106,6 +108,11 @@ type Catalog interface {
 	FlowFor(connection, product string) (*Flow, bool)
 	// Provider returns the adapter of a connection.
 	Provider(connection string) (Provider, bool)
+	// Pollable reports whether a connection's provider can be asked what became
+	// of a verification.
+	Pollable(connection string) bool
+	// CallsBack reports whether a scope has secrets to sign callbacks with.
+	CallsBack(scope Scope) bool
 }
 
 // Waker is told after each commit that a verification changed. It is a hint: it

@@ -63,6 +63,9 @@ func (s *Service) Start(ctx context.Context, scope Scope, r StartRequest) (*Veri
 	if err := r.check(flow); err != nil {
 		return nil, err
 	}
+	if err := r.checkCallbacks(s.catalog.CallsBack(scope)); err != nil {
+		return nil, err
+	}
 	v, nonce, err := s.newVerification(scope, flow, r)
 	if err != nil {
 		return nil, err
@@ -114,6 +117,21 @@ func (r StartRequest) check(f *Flow) error {
 		if err := CheckCallbackURL(target.field, target.url); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkCallbacks refuses callbacks that nobody could sign: a backend must not
+// wait for what never comes.
+func (r StartRequest) checkCallbacks(signed bool) error {
+	const remedy = "callbacks cannot be signed: the configuration has no secret for the key's project and environment; add one under `callbacks`, or leave this out"
+	switch {
+	case signed:
+		return nil
+	case r.CallbackURL != "":
+		return Invalid("callback_url", remedy)
+	case r.EventsCallbackURL != "":
+		return Invalid("events_callback_url", remedy)
 	}
 	return nil
 }
@@ -293,6 +311,7 @@ func (s *Service) recordSession(ctx context.Context, tx Tx, started *Verificatio
 	}
 	effect, err := s.move(ctx, tx, v, change{event: Event{Kind: SessionOpened}, source: SourceGateway})
 	if err == nil && effect != Applied {
+		s.planFetch(v, s.now())
 		err = tx.Save(ctx, v, nil)
 	}
 	if err == nil && erased {

@@ -21,6 +21,16 @@ type Store interface {
 	GetByReference(ctx context.Context, scope Scope, reference, subject string) (*Verification, error)
 	// List returns up to limit verifications, newest first.
 	List(ctx context.Context, q ListQuery) ([]*Verification, error)
+	// Deliveries returns up to limit deliveries, newest first, without their
+	// headers and bodies.
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]*Delivery, error)
+	// BareDelivery returns a delivery of the scope without its headers and body;
+	// ErrDeliveryNotFound if there is none.
+	BareDelivery(ctx context.Context, scope Scope, id uuid.UUID) (*Delivery, error)
+	// History returns the last transitions of a verification of the scope, and the
+	// last deliveries that were settled on it and moved nothing, up to limit of
+	// each, newest first, without headers and bodies.
+	History(ctx context.Context, scope Scope, id uuid.UUID, limit int) ([]*Transition, []*Delivery, error)
 	// Overdue returns open verifications of all scopes whose time is over.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]Place, error)
 	// Unstarted returns verifications of all scopes that were created before the
@@ -96,6 +106,19 @@ type Tx interface {
 	// body; ErrNotFound if it is not parked any more, was purged, or somebody else
 	// is at it.
 	LockParked(ctx context.Context, scope Scope, id uuid.UUID) (*Delivery, error)
+	// LockDelivery returns a delivery of the scope, without its headers and body,
+	// and keeps others from settling or purging it; ErrDeliveryNotFound if there is
+	// none.
+	LockDelivery(ctx context.Context, scope Scope, id uuid.UUID) (*Delivery, error)
+	// OpenDelivery fills in the headers and body of a locked delivery that was not
+	// purged.
+	OpenDelivery(ctx context.Context, d *Delivery) error
+	// SeenElsewhere reports whether another delivery brought d's dedupe key first;
+	// if none did, it remembers that d did.
+	SeenElsewhere(ctx context.Context, d *Delivery) (bool, error)
+	// ReplaceDelivery writes what a locked delivery says by a second reading and
+	// what applying it did, and empties it if it is to be.
+	ReplaceDelivery(ctx context.Context, d *Delivery, now time.Time) error
 	// ParkedFor returns ids of parked deliveries of v's scope that could be about
 	// v: by its refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
@@ -158,6 +181,19 @@ type ListQuery struct {
 	// From and Until bound the creation time; zero means unbounded.
 	From  time.Time
 	Until time.Time
+	// Before is the id after which the page starts, going back in time; zero
+	// for the first page.
+	Before uuid.UUID
+	Limit  int
+}
+
+// DeliveryQuery selects deliveries of one scope.
+type DeliveryQuery struct {
+	Scope Scope
+	// Effects, Connection and VerificationID select; empty means all.
+	Effects        []Effect
+	Connection     string
+	VerificationID uuid.UUID
 	// Before is the id after which the page starts, going back in time; zero
 	// for the first page.
 	Before uuid.UUID

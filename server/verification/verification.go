@@ -124,6 +124,9 @@ type Delivery struct {
 	Effect Effect
 	// VerificationID is the verification it was applied to; zero if none.
 	VerificationID uuid.UUID
+	// ApplyTime is when that was, or was last tried. Only rows that were read have
+	// it.
+	ApplyTime time.Time
 	// Emptied: neither headers nor body nor anything that names somebody is
 	// stored; only that something came, when, and what it did.
 	Emptied bool
