@@ -42,6 +42,7 @@ func acmeTest() verification.Scope {
 const (
 	tokenSecret      = "marked-client-token-secret-of-32-bytes-and-more"
 	encryptionSecret = "marked-encryption-secret-of-32-bytes-and-more"
+	callbackSecret   = "whsec_markedCallbackSecret0123456789ABCDEFGHIJ"
 )
 
 // gateway is one node under test, serving on loopback ports.
@@ -79,7 +80,8 @@ func newConfig(dsn string, fake *fakeProvider) *config.Config {
 		DatabaseURL:     secret.New(dsn),
 		ClientTokenKeys: []config.Key{{ID: "k1", Secret: secret.New(tokenSecret)}},
 		EncryptionKeys:  []config.Key{{ID: "e1", Secret: secret.New(encryptionSecret)}},
-		Retention:       config.Retention{Deliveries: 24 * time.Hour},
+		Retention:       config.Retention{Deliveries: 24 * time.Hour, Events: 24 * time.Hour},
+		Callbacks:       []config.Callbacks{{Scope: shopTest(), Secrets: []secret.Value{secret.New(callbackSecret)}}},
 		Origins:         []string{"https://app.example.com"},
 		Watch: config.Watch{
 			Heartbeat: time.Hour, MaxAge: time.Hour, PollInterval: 100 * time.Millisecond,

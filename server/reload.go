@@ -12,7 +12,7 @@ import (
 )
 
 // Reload puts another configuration in force: connections, flows, origins,
-// issuers, limits, keys, trusted proxies and retention. The old one stays if
+// issuers, limits, keys, callback secrets, trusted proxies and retention. The old one stays if
 // the new one cannot be opened. Listeners, the database and stream times take
 // effect with the next start; certificates are read again by themselves.
 func (s *Server) Reload(cfg *config.Config) error {
@@ -72,6 +72,7 @@ func (s *Server) NeedsRestart(cfg *config.Config) []string {
 		changed bool
 	}{
 		{"public_url", cfg.PublicURL != now.PublicURL},
+		{"webhooks_url", cfg.WebhooksURL != now.WebhooksURL},
 		{"listeners", cfg.Listeners != now.Listeners},
 		{"database_url", cfg.DatabaseURL != now.DatabaseURL},
 		{"watch", cfg.Watch != now.Watch},

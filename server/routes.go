@@ -107,7 +107,8 @@ func (s *Server) mountRPC(mux *http.ServeMux, roles map[role]bool) error {
 	mux.Handle(path, s.limited(health))
 	if roles[operatorRole] {
 		reflector := grpcreflect.NewStaticReflector(
-			verigatev1connect.VerificationServiceName, verigatev1connect.OperatorServiceName, grpchealth.HealthV1ServiceName)
+			verigatev1connect.VerificationServiceName, verigatev1connect.EventServiceName,
+			verigatev1connect.OperatorServiceName, grpchealth.HealthV1ServiceName)
 		path, reflection := grpcreflect.NewHandlerV1(reflector, bound)
 		mux.Handle(path, s.limited(reflection))
 		path, reflection = grpcreflect.NewHandlerV1Alpha(reflector, bound)
@@ -154,6 +155,7 @@ func (s *Server) newAPI(roles map[role]bool) (*connect.Server, error) {
 	)
 	if roles[publicRole] {
 		verigatev1connect.RegisterVerificationServiceHandler(api, s.rpcService(auth))
+		verigatev1connect.RegisterEventServiceHandler(api, s.eventService(auth))
 	}
 	if roles[operatorRole] {
 		verigatev1connect.RegisterOperatorServiceHandler(api, s.operatorService())

@@ -2,18 +2,20 @@
 // listeners and runs what has to run beside them.
 //
 //	public    /verigate.v1.VerificationService/*  rpc     callers: Connect, gRPC, gRPC-Web
+//	          /verigate.v1.EventService/*         rpc     callers' backends
 //	          /return/{nonce}             returnleg       people on their way back
 //	webhooks  /webhooks/{connection}      webhook         providers
 //	operator  /verigate.v1.OperatorService/*  rpc         operators
 //	          /metrics, gRPC reflection
 //	all       /livez /readyz
 //
-// What runs beside them: the tail of the transition log, the sweep of the clock,
-// the purge, and a look at renewed certificates. It imports everything below it;
+// What runs beside them: the tail of the transition log, the feed of the event
+// streams, the sweep of the clock, the purge, and a look at renewed certificates. It imports everything below it;
 // only cmd imports it. Concrete adapters come in through the configuration.
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -59,6 +61,7 @@ type Server struct {
 	store    *store.Store
 	catalog  *catalog
 	hub      *watch.Hub
+	feed     *watch.Feed
 	metrics  *telemetry.Metrics
 	domain   *verification.Service
 	limits   *access.Limits
@@ -89,13 +92,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.store, s.readyz.store = opened, opened
 	s.hub = watch.NewHub(o.Config.Watch.MaxWatchers)
+	s.feed = watch.NewFeed(s.store, o.Config.Watch.PollInterval, o.Log)
 	s.metrics = telemetry.NewMetrics(s.hub.Count)
 	s.limits = access.NewLimits(s.catalog.rates, time.Now, s.metrics.Limited)
 	s.uses = &access.Uses{Write: s.store.UseKeys, Log: o.Log, Now: time.Now}
 	s.domain = verification.NewService(verification.Deps{
 		Store: s.store, Catalog: s.catalog, Waker: s.hub, Meter: s.metrics, Log: o.Log,
 		Now: time.Now, Random: rand.Reader, ReturnURL: o.Config.PublicURL + returnleg.Path,
-		WebhookURL: o.Config.PublicURL + webhook.Path, EventsSuffix: webhook.EventsSuffix,
+		WebhookURL: cmp.Or(o.Config.WebhooksURL, o.Config.PublicURL) + webhook.Path, EventsSuffix: webhook.EventsSuffix,
 	})
 	if err := s.openPorts(); err != nil {
 		s.store.Close()
@@ -162,22 +166,35 @@ func (s *Server) shutdown(ctx context.Context) error {
 
 func (s *Server) rpcService(auth *access.Authenticator) *rpc.Service {
 	return &rpc.Service{
-		Verifications: s.domain, Hub: s.hub, Tokens: s.catalog.tokens, Access: auth, Limits: s.limits,
-		Timing: rpc.Timing{
-			Heartbeat:   s.options.Config.Watch.Heartbeat,
-			MaxAge:      s.options.Config.Watch.MaxAge,
-			DrainSpread: s.options.Config.Drain,
-		},
+		Verifications: s.domain, Hub: s.hub, Tokens: s.catalog.tokens, Access: auth, Limits: s.limits, Timing: s.timing(),
 		MaxPerToken: s.options.Config.Watch.MaxPerToken,
 		MaxPerKey:   s.options.Config.Watch.MaxPerKey,
 		Draining:    s.draining,
 	}
 }
 
+func (s *Server) eventService(auth *access.Authenticator) *rpc.Events {
+	return &rpc.Events{
+		Reader: s.store, Feed: s.feed, Access: auth, Timing: s.timing(),
+		MaxPerKey: s.options.Config.Watch.MaxPerKey, Draining: s.draining,
+	}
+}
+
+// timing is how every stream lives.
+func (s *Server) timing() rpc.Timing {
+	return rpc.Timing{
+		Heartbeat:   s.options.Config.Watch.Heartbeat,
+		MaxAge:      s.options.Config.Watch.MaxAge,
+		DrainSpread: s.options.Config.Drain,
+	}
+}
+
 func (s *Server) operatorService() *rpc.Operator {
+	reader := &webhook.Reader{Connections: s.catalog, Meter: s.metrics, Log: s.log}
 	return &rpc.Operator{
 		Keys:  &access.Admin{Store: s.store, Random: rand.Reader, Now: time.Now},
 		Audit: s.store, Erase: s.domain.EraseSubject,
+		Verifications: s.domain, ReadAgain: reader.ReadAgain, Pollable: s.catalog.Pollable,
 	}
 }
 

@@ -25,6 +25,7 @@ func (s *Server) upkeep(ctx context.Context) {
 		Log: s.store, Hub: s.hub, Interval: s.options.Config.Watch.PollInterval, Logger: s.log, Polled: s.metrics.Polled,
 	}
 	s.running.Go(func() { tail.Run(ctx) })
+	s.running.Go(func() { s.feed.Run(ctx) })
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
 	s.running.Go(func() { s.warnOfMissingKeys(ctx) })

@@ -19,6 +19,12 @@ var (
 	ParsePageToken = parsePageToken
 )
 
+// CursorText and ParseCursor are the functions of the same name.
+var (
+	CursorText  = cursorText
+	ParseCursor = parseCursor
+)
+
 // ListFilters is listFilters.
 var ListFilters = listFilters
 

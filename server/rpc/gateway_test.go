@@ -44,6 +44,10 @@ func (c oneFlow) FlowFor(_, product string) (*verification.Flow, bool) {
 
 func (oneFlow) Provider(string) (verification.Provider, bool) { return company{}, true }
 
+func (oneFlow) Pollable(string) bool { return false }
+
+func (oneFlow) CallsBack(verification.Scope) bool { return true }
+
 // company opens a page for everybody.
 type company struct{}
 

@@ -81,8 +81,9 @@ func (c *calls) reasons() []string {
 // deaf is a meter of the domain that counts nothing.
 type deaf struct{}
 
-func (deaf) Mismatched(string) {}
-func (deaf) Parked(string) {}
+func (deaf) Mismatched(string)  {}
+func (deaf) FoundByPoll(string) {}
+func (deaf) Parked(string)      {}
 func (deaf) Applied(verification.EventKind, verification.Source, verification.Effect, verification.Rung) {
 }
 

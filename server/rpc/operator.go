@@ -27,8 +27,17 @@ type Operator struct {
 
 	Keys  *access.Admin
 	Audit Auditor
+	// Callbacks are what backends were told, or could not be.
+	Callbacks CallbackStore
 	// Erase is verification.Service.EraseSubject.
 	Erase func(ctx context.Context, scope verification.Scope, subject, reason string, by verification.Operator) (verification.Erasure, error)
+	// Verifications is the domain.
+	Verifications *verification.Service
+	// ReadAgain is webhook.Reader.ReadAgain; nil where there are no adapters.
+	ReadAgain func(ctx context.Context, d *verification.Delivery) error
+	// Pollable reports whether a connection's provider can be asked for a status;
+	// nil where nobody knows.
+	Pollable func(connection string) bool
 }
 
 var _ verigatev1connect.OperatorServiceHandler = (*Operator)(nil)

@@ -69,12 +69,24 @@ func permitted() map[string][]string {
 		verigatev1connect.VerificationServiceWatchStatusProcedure:        watches,
 		verigatev1connect.VerificationServiceListVerificationsProcedure:  read,
 		verigatev1connect.VerificationServiceCancelVerificationProcedure: write,
+		verigatev1connect.EventServiceStreamEventsProcedure:              {"events", "backend", "every scope"},
+		verigatev1connect.EventServiceListEventsProcedure:                {"events", "backend", "every scope"},
 		verigatev1connect.OperatorServiceCreateApiKeyProcedure:           operates,
 		verigatev1connect.OperatorServiceListApiKeysProcedure:            operates,
 		verigatev1connect.OperatorServiceRotateApiKeyProcedure:           operates,
 		verigatev1connect.OperatorServiceRevokeApiKeyProcedure:           operates,
 		verigatev1connect.OperatorServiceEraseSubjectProcedure:           operates,
 		verigatev1connect.OperatorServiceListAuditEntriesProcedure:       operates,
+		verigatev1connect.OperatorServiceBindDeliveryProcedure:           operates,
+		verigatev1connect.OperatorServiceReplayDeliveryProcedure:         operates,
+		verigatev1connect.OperatorServiceGetDeliveryProcedure:            operates,
+		verigatev1connect.OperatorServiceListDeliveriesProcedure:         operates,
+		verigatev1connect.OperatorServiceOverrideVerificationProcedure:   operates,
+		verigatev1connect.OperatorServiceGetTimelineProcedure:            operates,
+		verigatev1connect.OperatorServiceListCallbacksProcedure:          operates,
+		verigatev1connect.OperatorServiceGetCallbackProcedure:            operates,
+		verigatev1connect.OperatorServiceRetryCallbackProcedure:          operates,
+		verigatev1connect.OperatorServiceRetryDeadCallbacksProcedure:     operates,
 	}
 }
 
@@ -90,7 +102,7 @@ func TestEveryProcedureOfTheContractSaysWhoMayCallIt(t *testing.T) {
 
 func TestAProcedureThatIsNotInTheTableIsForNobody(t *testing.T) {
 	t.Parallel()
-	for _, procedure := range []string{"", "/verigate.v1.VerificationService/Approve", "/verigate.v1.EventService/StreamEvents", "/grpc.health.v1.Health/Check"} {
+	for _, procedure := range []string{"", "/verigate.v1.VerificationService/Approve", "/verigate.v1.EventService/PurgeEvents", "/grpc.health.v1.Health/Check"} {
 		for name, p := range callers() {
 			if rpc.Permits(procedure, p) {
 				t.Errorf("%s may call %q", name, procedure)

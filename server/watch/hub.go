@@ -9,6 +9,11 @@
 //	commit on another ─► log ─► Tail ┴─► Watcher.C ─► its stream reads the row
 //
 // Register first, then read the row, then follow: that order misses nothing.
+// The Feed does the same for event streams: they follow the order of all
+// events, whose length it asks for.
+//
+//	event_head ─► Feed ─► Subscription.C ─► its stream reads on from its cursor
+//
 // It imports verification only, never store, rpc or webhook.
 package watch
 

@@ -36,9 +36,11 @@ type ingress struct {
 	storeErr  error
 	notice    provider.Notice
 	decodeErr error
-	refused   []string
-	unknown   []string
-	lookups   int
+	// decoded, if set, is called with what the adapter is given.
+	decoded func(provider.Webhook)
+	refused []string
+	unknown []string
+	lookups int
 	// limit is what a full address gets, and buckets are the addresses that were
 	// asked about.
 	limit   error
@@ -146,9 +148,12 @@ func (providerOf) Authenticate(w provider.Webhook) error {
 	return nil
 }
 
-func (p providerOf) Decode(provider.Webhook) (provider.Notice, error) {
+func (p providerOf) Decode(w provider.Webhook) (provider.Notice, error) {
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()
+	if p.in.decoded != nil {
+		p.in.decoded(w)
+	}
 	return p.in.notice, p.in.decodeErr
 }
 

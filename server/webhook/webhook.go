@@ -3,6 +3,7 @@
 //
 //	cap and read the raw body → authenticate the exact bytes → decode →
 //	Service.Deliver (one transaction) → 2xx
+//	an operator ─► Reader.ReadAgain ─► decode what was kept ─► Service.Replay
 //
 // The provider gets a 2xx only for what is stored, and a 5xx only when we could
 // not store it; a delivery that got a 2xx is never lost. A bad signature is a
@@ -12,17 +13,12 @@ package webhook
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/transport"
@@ -37,8 +33,6 @@ const (
 	// settleTimeout bounds storing and applying. Providers wait 10 s for an
 	// answer (VerifyHuman docs, webhooks page), so we give up before they do.
 	settleTimeout = 8 * time.Second
-	// maxKeptHeader bounds what is kept of one header.
-	maxKeptHeader = 200
 	// retryAfterSeconds is our hint to a provider when we cannot store.
 	retryAfterSeconds = "5"
 )
@@ -62,10 +56,10 @@ type Applier interface {
 
 // Meter counts what the ingress refuses.
 type Meter interface {
+	StatusMeter
+
 	// Refused counts a request that was not stored, by a short reason.
 	Refused(connection, reason string)
-	// UnknownStatus counts a status that an adapter does not know.
-	UnknownStatus(connection string)
 }
 
 // Limits refuses addresses that send too much at a time.
@@ -132,7 +126,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) settle(w http.ResponseWriter, r *http.Request, c Connection, hook provider.Webhook) {
-	delivery, err := h.read(r.Context(), c, hook)
+	delivery, err := h.reader().Read(r.Context(), c, hook)
 	if err == nil {
 		// The provider may hang up; what was authenticated is applied anyway.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
@@ -148,47 +142,8 @@ func (h *Handler) settle(w http.ResponseWriter, r *http.Request, c Connection, h
 	w.WriteHeader(http.StatusOK)
 }
 
-// read turns an authentic webhook into a delivery. What the adapter cannot read
-// is a delivery too.
-func (h *Handler) read(ctx context.Context, c Connection, hook provider.Webhook) (*verification.Delivery, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, err
-	}
-	d := &verification.Delivery{
-		ID: id, Scope: c.Scope, Connection: c.Name,
-		ReceiveTime: hook.ReceiveTime, Headers: kept(hook.Header), Body: hook.Body,
-	}
-	notice, err := c.Provider.Decode(hook)
-	if err != nil {
-		h.Log.WarnContext(ctx, "unreadable delivery", "connection", c.Name, "delivery_id", id, "error", err)
-		sum := sha256.Sum256(hook.Body)
-		d.DedupeKey, d.Effect = "sha256:"+hex.EncodeToString(sum[:]), verification.Unreadable
-		return d, nil
-	}
-	d.DedupeKey, d.ProviderEvent, d.ProviderStatus, d.Event =
-		notice.DedupeKey, notice.ProviderEvent, notice.ProviderStatus, notice.Event
-	h.remark(ctx, c, d, notice)
-	return d, nil
-}
-
-func (h *Handler) remark(ctx context.Context, c Connection, d *verification.Delivery, n provider.Notice) {
-	switch n.Kind {
-	case provider.NoticePing:
-		d.Effect = verification.Ping
-	case provider.NoticeUnknown:
-		d.Effect = verification.Unknown
-		h.Log.WarnContext(ctx, "unknown event type", "connection", c.Name, "delivery_id", d.ID, "type", n.ProviderEvent)
-	case provider.NoticeEvent:
-	}
-	if n.UnknownStatus != "" {
-		h.Meter.UnknownStatus(c.Name)
-		h.Log.WarnContext(ctx, "unknown status is taken as a review", "connection", c.Name, "delivery_id", d.ID, "status", n.UnknownStatus)
-	}
-	if len(n.UnknownFields) > 0 {
-		h.Log.InfoContext(ctx, "the payload has fields that the adapter does not know",
-			"connection", c.Name, "delivery_id", d.ID, "fields", n.UnknownFields)
-	}
+func (h *Handler) reader() *Reader {
+	return &Reader{Connections: h.Connections, Meter: h.Meter, Log: h.Log}
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, _ *http.Request, connection string, status int, reason string) {
@@ -228,33 +183,4 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 func isPlainJSON(header http.Header) bool {
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	return err == nil && mediaType == "application/json" && header.Get("Content-Encoding") == ""
-}
-
-// kept returns the headers that help an operator later: the provider's own and
-// the basic ones, never a signature, a credential or an address.
-func kept(header http.Header) map[string]string {
-	headers := make(map[string]string)
-	for name := range header {
-		if !helpful(name) {
-			continue
-		}
-		value := header.Get(name)
-		headers[name] = value[:min(len(value), maxKeptHeader)]
-	}
-	return headers
-}
-
-func helpful(name string) bool {
-	if name == "Content-Type" || name == "User-Agent" {
-		return true
-	}
-	if !strings.HasPrefix(name, "X-") {
-		return false
-	}
-	for _, secretive := range []string{"Signature", "Hmac", "Digest", "Auth", "Key", "Token", "Secret", "Forwarded", "Ip"} {
-		if strings.Contains(name, secretive) {
-			return false
-		}
-	}
-	return true
 }
