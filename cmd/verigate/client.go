@@ -53,7 +53,7 @@ type world struct {
 }
 
 // clientCommands returns the commands that talk to a running server: start,
-// get, list, cancel, watch and sandbox. Their errors are for exitCode and
+// get, list, cancel, watch, events and sandbox. Their errors are for exitCode and
 // explain.
 func clientCommands(std streams) []*cobra.Command { return commandsIn(realWorld(std)) }
 
@@ -75,6 +75,7 @@ func commandsIn(w world) []*cobra.Command {
 		listCommand(newCaller(w)),
 		cancelCommand(newCaller(w)),
 		watchCommand(newCaller(w)),
+		eventsCommand(newCaller(w)),
 		sandboxCommand(newCaller(w)),
 	}
 }

@@ -166,7 +166,7 @@ func (b *bench) runIn(ctx context.Context, args ...string) int {
 	root.SetErr(&b.err)
 	root.AddCommand(commandsIn(b.world)...)
 	root.AddCommand(operatorCommands(b.world)...)
-	root.AddCommand(deliveriesCommand(b.world.std), migrateCommand(b.world.std))
+	root.AddCommand(migrateCommand(b.world.std))
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -309,6 +309,7 @@ func TestHelpTeaches(t *testing.T) {
 	for _, command := range [][]string{
 		{"start"}, {"get"}, {"list"}, {"cancel"}, {"watch"}, {"sandbox", "complete"},
 		{"keys", "create"}, {"keys", "list"}, {"keys", "rotate"}, {"keys", "revoke"}, {"audit"}, {"erase"},
+		{"callbacks", "list"}, {"callbacks", "show"}, {"callbacks", "retry"},
 	} {
 		t.Run(strings.Join(command, " "), func(t *testing.T) {
 			t.Parallel()

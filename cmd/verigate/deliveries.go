@@ -19,12 +19,19 @@ import (
 // reencryptBatch is how many deliveries one call to the store seals anew.
 const reencryptBatch = 200
 
-func deliveriesCommand(std streams) *cobra.Command {
+func deliveriesCommand(w world) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "deliveries", Short: "Maintain what providers delivered", Args: cobra.NoArgs,
+		Use:   "deliveries",
+		Short: "See and settle what providers delivered",
+		Long: `A delivery is one webhook request of a provider, as it was kept. One that nobody
+can be matched to is unmatched and waits; list shows those, replay reads one
+again, and bind says by hand which verification it is about. See
+docs/correlation.md.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(reencryptCommand(std))
+	cmd.AddCommand(deliveriesList(newOperatorCaller(w)), deliveriesShow(newOperatorCaller(w)),
+		deliveriesReplay(newOperatorCaller(w)), deliveriesBind(newOperatorCaller(w)), reencryptCommand(w.std))
 	return cmd
 }
 

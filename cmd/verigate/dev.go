@@ -20,7 +20,6 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server"
 	"github.com/verigate/verigate/server/pgdev"
-	"github.com/verigate/verigate/server/sandbox"
 	"github.com/verigate/verigate/server/sandbox/issuer"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/telemetry"
@@ -159,7 +158,7 @@ type devParts struct {
 	files    *devFiles
 	dsn      secret.Value
 	died     <-chan struct{}
-	faults   sandbox.Faults
+	faults   sandboxFaults
 }
 
 func devGateway(ctx context.Context, p devParts) (err error) {
@@ -171,14 +170,14 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 		return err
 	}
 	defer flushTraces(ctx, flush, p.log)
-	emulator, err := devSandbox(url, p)
+	providers, err := openSandboxes(url, p)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		err = errors.Join(err, emulator.Close(ctx))
+		err = errors.Join(err, providers.close(ctx))
 	}()
 	issuer, err := issuer.New(issuer.Options{BaseURL: url + issuerPath, Audience: issuerAudience, Now: time.Now, Random: rand.Reader})
 	if err != nil {
@@ -188,7 +187,7 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 	node, err := server.New(ctx, server.Options{
 		Config: devConfig(url, p.dsn, p.files), Log: p.log, Tracer: tracer, Development: true,
 		Mount: func(mux *http.ServeMux) {
-			mux.Handle(sandboxPath+"/", http.StripPrefix(sandboxPath, emulator))
+			providers.mount(mux)
 			mux.Handle(issuerPath+"/", http.StripPrefix(issuerPath, issuer))
 			mux.Handle("/", demo)
 		},
@@ -257,7 +256,7 @@ func announce(p devParts, url string) error {
 Verigate is ready at %[1]s
 
   Demo page      %[1]s/
-  Flows          identity, age-gate
+  Flows          identity, age-gate, kyc
   Key            in %[2]s
   User tokens    curl -d subject=u1 %[1]s/sandbox/issuer/token
 
@@ -282,16 +281,4 @@ func shellQuoted(path string) string {
 		return path
 	}
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
-
-func parseFaults(settings []string) (sandbox.Faults, error) {
-	encoded, err := faultsJSON(settings)
-	if err != nil {
-		return sandbox.Faults{}, err
-	}
-	faults, err := sandbox.Faults{}.With(encoded)
-	if err != nil {
-		return sandbox.Faults{}, usageError("--sandbox-fault: %v", err)
-	}
-	return faults, nil
 }

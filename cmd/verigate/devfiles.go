@@ -102,6 +102,6 @@ func (f *devFiles) apiKey(ctx context.Context, s *store.Store) (secret.Value, er
 }
 
 func (f *devFiles) writeEnv(url string, key secret.Value) error {
-	content := fmt.Sprintf("VERIGATE_URL=%s\nVERIGATE_API_KEY=%s\n", url, key.Reveal())
+	content := fmt.Sprintf("VERIGATE_URL=%s\nVERIGATE_API_KEY=%s\nVERIGATE_CALLBACK_SECRET=%s\n", url, key.Reveal(), devCallbackSecret)
 	return writeFile(f.envPath(), []byte(content))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/aiprise"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 )
 
@@ -40,7 +41,7 @@ func run(args []string, std streams) int {
 
 // adapters are the providers that this binary knows.
 func adapters() provider.Registry {
-	return provider.Registry{verifyhuman.Name: verifyhuman.New}
+	return provider.Registry{aiprise.Name: aiprise.New, verifyhuman.Name: verifyhuman.New}
 }
 
 func newRoot(std streams) *cobra.Command {
@@ -80,7 +81,7 @@ Operate it with a key of the scope operator, at the operator listener:
 		&cobra.Group{ID: groupOperator, Title: "Operate a gateway:"},
 	)
 	for _, c := range []*cobra.Command{
-		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std), deliveriesCommand(std),
+		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std),
 	} {
 		c.GroupID = groupGateway
 		root.AddCommand(c)

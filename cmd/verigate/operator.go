@@ -40,6 +40,8 @@ the first key is made. Either way the audit log tells who did it.`
 func operatorCommands(w world) []*cobra.Command {
 	return []*cobra.Command{
 		keysCommand(newOperatorCaller(w)), auditCommand(newOperatorCaller(w)), eraseCommand(newOperatorCaller(w)),
+		deliveriesCommand(w), timelineCommand(newOperatorCaller(w)), overrideCommand(newOperatorCaller(w)),
+		callbacksCommand(w),
 	}
 }
 
@@ -137,6 +139,7 @@ func inProcess(s *store.Store, scope verification.Scope, log *slog.Logger) verig
 	verigatev1connect.RegisterOperatorServiceHandler(api, &rpc.Operator{
 		Keys:  &access.Admin{Store: s, Random: rand.Reader, Now: time.Now},
 		Audit: s, Erase: domain.EraseSubject,
+		Verifications: domain, Callbacks: s,
 	})
 	return verigatev1connect.NewOperatorServiceClient(connect.NewClient(connectinprocess.New(api)))
 }
@@ -153,6 +156,8 @@ func (deaf) Applied(verification.EventKind, verification.Source, verification.Ef
 func (deaf) Parked(string) {}
 
 func (deaf) Mismatched(string) {}
+
+func (deaf) FoundByPoll(string) {}
 
 // commandActor is who runs this command, for the audit log.
 func commandActor() string {

@@ -11,7 +11,7 @@ import (
 )
 
 // outcomes are how a person can leave the sandbox's hosted page.
-func outcomes() []string { return []string{"pass", "fail", "deny", "abandon"} }
+func outcomes() []string { return []string{"pass", "fail", "deny", "review", "abandon"} }
 
 func sandboxCommand(c *caller) *cobra.Command {
 	cmd := &cobra.Command{
@@ -22,7 +22,7 @@ real provider's page.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sandboxComplete(c))
+	cmd.AddCommand(sandboxComplete(c), sandboxCase(c))
 	return c.prepare(cmd)
 }
 
@@ -35,16 +35,15 @@ type completeFlags struct {
 func sandboxComplete(c *caller) *cobra.Command {
 	var f completeFlags
 	cmd := &cobra.Command{
-		Use:   "complete <id> --outcome pass|fail|deny|abandon",
+		Use:   "complete <id> --outcome pass|fail|deny|review|abandon",
 		Short: "Do what a person would do on the hosted page",
 		Long: `Open the verification's hosted page, choose an outcome and come back as a browser
 does: over the gateway's return leg, which tells where the app would be opened.
 The result itself comes by the sandbox's signed webhook, a moment later: watch it.
+deny is VerifyHuman's, review AiPrise's.
 
-A --fault makes this one run misbehave. Faults of a webhook are duplicate=N,
-reorder, delay=2s, drop, wrong_secret, stale_timestamp, mismatch, unknown_event,
-unknown_status, shape=flat|envelope, signature=body|ts_dot_body, link_field and
-deny_status=TEXT.
+A --fault makes this one run misbehave: duplicate=N, reorder, delay=2s, drop,
+wrong_secret and others that each provider has; docs/sandbox.md lists them.
 
 ` + exitHelp,
 		Example: `  verigate sandbox complete 0197a3c2-7c11-7d3e-9a52-0d4f6f1b2c3d --outcome pass
@@ -109,7 +108,7 @@ func (c *caller) completePage(cmd *cobra.Command, id string, f completeFlags) er
 	if err != nil {
 		return err
 	}
-	done := completion{VerificationID: v.GetId(), Outcome: f.outcome}
+	done := completion{VerificationID: v.GetId(), Outcome: f.outcome, session: sessionOf(v)}
 	if err := done.play(ctx, g, page, faults); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ type completion struct {
 	Returned bool `json:"returned"`
 	// AppURL is where the person's device would go next; empty to stay.
 	AppURL string `json:"appUrl"`
+
+	// session is the provider's, for pages that want it said.
+	session string
 }
 
 // sandboxPage returns where the verification's page is completed, or why it
@@ -59,6 +62,8 @@ func completionURL(base *url.URL, hosted string) (*url.URL, error) {
 	target := &url.URL{Scheme: base.Scheme, Host: base.Host}
 	before, token, isSession := strings.Cut(page.Path, "/hosted/v/")
 	switch {
+	case aipriseSession(page) != "":
+		target.Path = page.Path + "/complete"
 	case isSession && token != "":
 		target.Path = before + "/hosted/complete/" + token
 	case strings.Contains(page.Path, "/flow/"):
@@ -68,6 +73,14 @@ func completionURL(base *url.URL, hosted string) (*url.URL, error) {
 			"Open it in a browser, or use the command of the server's own version.")
 	}
 	return target, nil
+}
+
+// aipriseSession is the session of an AiPrise page; empty for any other page.
+func aipriseSession(page *url.URL) string {
+	if !strings.HasSuffix(page.Path, "/verify") {
+		return ""
+	}
+	return page.Query().Get("verification_session_id")
 }
 
 // sameServer compares scheme, host and port; all names of the own machine are
@@ -95,7 +108,11 @@ func isLoopback(host string) bool {
 
 // play posts the outcome and goes where the page would send the browser.
 func (p *completion) play(ctx context.Context, g *gateway, page *url.URL, faults []byte) error {
-	body, err := json.Marshal(map[string]any{"outcome": p.Outcome, "faults": json.RawMessage(faults)})
+	run := map[string]any{"outcome": p.Outcome, "faults": json.RawMessage(faults)}
+	if p.session != "" {
+		run["verification_session_id"] = p.session
+	}
+	body, err := json.Marshal(run)
 	if err != nil {
 		return err
 	}
@@ -107,9 +124,10 @@ func (p *completion) play(ctx context.Context, g *gateway, page *url.URL, faults
 		Status      string `json:"status"`
 		RedirectURL string `json:"redirect_url"`
 		Error       string `json:"error"`
+		Message     string `json:"message"`
 	}
 	if decodeErr := json.Unmarshal(response.body, &answer); response.status != http.StatusOK || decodeErr != nil {
-		return exitWith(statusExit(response.status), "the sandbox page answered %d: %s", response.status, answer.Error)
+		return exitWith(statusExit(response.status), "the sandbox page answered %d: %s", response.status, printable(answer.Error+answer.Message))
 	}
 	p.Status, p.AppURL = answer.Status, answer.RedirectURL
 	// Anything but the gateway's own leg is the app's business.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
@@ -17,6 +19,7 @@ type startFlags struct {
 	request   verigatev1.StartVerificationRequest
 	expiresIn time.Duration
 	metadata  []string
+	userData  []string
 	watch     bool
 	follow    watchFlags
 }
@@ -59,6 +62,7 @@ func (f *startFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&r.SuccessMessage, "success-message", "", "what the hosted page says after passing")
 	flags.StringVar(&r.FailureMessage, "failure-message", "", "what the hosted page says after failing")
 	flags.StringArrayVar(&f.metadata, "metadata", nil, "key=value to keep with the verification; repeatable")
+	flags.StringArrayVar(&f.userData, "user-data", nil, "key=value of what you know of the person, such as first_name=Ada; repeatable")
 	flags.BoolVar(&f.watch, "watch", false, "go on watching until the result is there")
 	f.follow.bindTimeout(cmd)
 	completeFlows(cmd)
@@ -67,7 +71,7 @@ func (f *startFlags) bind(cmd *cobra.Command) {
 // completeFlows offers the flows of `verigate dev`; asking the server would
 // make a Tab key wait for the network.
 func completeFlows(cmd *cobra.Command) {
-	complete(cmd, "flow", "identity", "age-gate")
+	complete(cmd, "flow", "identity", "age-gate", "kyc")
 }
 
 func (c *caller) start(cmd *cobra.Command, f *startFlags) error {
@@ -112,7 +116,34 @@ func (f *startFlags) check(cmd *cobra.Command) error {
 		}
 		f.request.Metadata[key] = value
 	}
+	if err := f.checkUserData(); err != nil {
+		return err
+	}
 	return f.follow.check()
+}
+
+// checkUserData reads --user-data, whose keys are the contract's own names.
+func (f *startFlags) checkUserData() error {
+	if len(f.userData) == 0 {
+		return nil
+	}
+	data := make(map[string]string, len(f.userData))
+	for i, pair := range f.userData {
+		key, value, ok := strings.Cut(pair, "=")
+		if _, twice := data[key]; !ok || key == "" || twice {
+			return usageError("--user-data (number %d): write key=value, each key once", i+1)
+		}
+		data[key] = value
+	}
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	f.request.UserData = &verigatev1.UserData{}
+	if protojson.Unmarshal(encoded, f.request.GetUserData()) != nil {
+		return usageError("--user-data: the keys are first_name, middle_name, last_name, date_of_birth, phone_number, email_address and ip_address")
+	}
+	return nil
 }
 
 func (c *caller) printStarted(g *gateway, s *verigatev1.StartVerificationResponse, watching bool) error {

@@ -57,10 +57,15 @@ type ending struct {
 // run returns nil after a terminal message, the cause when ctx ended, or an
 // error that no retry can heal. The end of a stream means neither: without a
 // terminal message it comes back with the last version.
-func (f *follower) run(ctx context.Context) error {
+func (f *follower) run(ctx context.Context) error { return f.persist(ctx, f.stream, f.lost) }
+
+// persist opens one stream after the other until one says that it is done, ctx
+// ends, whose cause it returns, or an error comes that no retry can heal. lost is
+// told before each pause why the stream ended.
+func (w world) persist(ctx context.Context, stream func(context.Context) ending, lost func(error, time.Duration)) error {
 	failures := 0
 	for {
-		end := f.stream(ctx)
+		end := stream(ctx)
 		switch {
 		case end.done:
 			return end.err
@@ -74,11 +79,11 @@ func (f *follower) run(ctx context.Context) error {
 		}
 		pause := end.pause
 		if !end.drained {
-			pause = max(f.jitter(backoffLimit(failures)), askedDelay(end.err))
+			pause = max(w.jitter(backoffLimit(failures)), askedDelay(end.err))
 			failures++
 		}
-		f.lost(end.err, pause)
-		if err := f.pause(ctx, pause); err != nil {
+		lost(end.err, pause)
+		if err := w.pause(ctx, pause); err != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -153,7 +158,7 @@ func hopeless(err error) bool {
 	answer, ok := errors.AsType[*connect.Error](err)
 	return ok && slices.Contains([]connect.Code{
 		connect.CodeUnauthenticated, connect.CodePermissionDenied, connect.CodeNotFound,
-		connect.CodeInvalidArgument, connect.CodeUnimplemented,
+		connect.CodeInvalidArgument, connect.CodeOutOfRange, connect.CodeUnimplemented,
 	}, answer.Code())
 }
 

@@ -12,6 +12,8 @@ declare module "vitest" {
   interface ProvidedContext {
     url: string;
     apiKey: string;
+    // What the gateway signs callbacks with.
+    callbackSecret: string;
   }
 }
 
@@ -30,6 +32,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const env = parseEnv(await readFile(join(dataDir, "dev.env"), "utf8"));
   project.provide("url", env["VERIGATE_URL"] ?? "");
   project.provide("apiKey", env["VERIGATE_API_KEY"] ?? "");
+  project.provide("callbackSecret", env["VERIGATE_CALLBACK_SECRET"] ?? "");
   return async () => {
     const ended = new Promise((resolve) => gateway.once("exit", resolve));
     gateway.kill("SIGTERM");
