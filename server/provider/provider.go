@@ -5,8 +5,9 @@
 // An adapter is stateless: no database, no globals, no goroutines, no retries
 // of its own. It turns the provider's words into ours at its edge and nowhere
 // else; what it does not recognise is never a success. Adapters import this
-// package and verification, never store, rpc or each other; only the wiring in
-// cmd names concrete adapters. providertest holds the suite that every adapter
+// package, edge, verification and secret, never store, rpc or each other; only
+// the wiring in cmd names concrete adapters. edge holds what every adapter needs
+// and is no company's business, providertest the suite that every adapter
 // passes.
 package provider
 
@@ -90,10 +91,12 @@ type Notice struct {
 	// does not know: the first live webhook shows what exists.
 	UnknownFields []string
 	// ProviderStatus is what the provider said of the verification, in its own
-	// words, for an operator: printable and short; empty if it said nothing.
+	// words, for an operator: printable and at most 100 runes; empty if it said
+	// nothing.
 	ProviderStatus string
 	// UnknownStatus is set when the provider said a status that the adapter
-	// does not know; the Event is then a ReviewStarted.
+	// does not know; the Event is then a ReviewStarted. It is bounded as
+	// ProviderStatus is.
 	UnknownStatus string
 }
 

@@ -1,21 +1,15 @@
 package aiprise_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/verigate/verigate/server/outgoing"
-	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/provider/aiprise"
+	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -52,7 +46,7 @@ func TestEveryStatus(t *testing.T) {
 			t.Parallel()
 			p := open(t, answering(t, status, message))
 			_, startErr := p.Start(t.Context(), startSession())
-			_, fetchErr := asFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
+			_, fetchErr := providertest.AsFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
 			for _, err := range []error{startErr, fetchErr} {
 				checkError(t, err, want.kind, want.reason)
 				checkCause(t, err, want.hint)
@@ -65,7 +59,7 @@ func TestEveryStatus(t *testing.T) {
 		p := open(t, answering(t, http.StatusAlreadyReported, goodAnswer))
 		_, err := p.Start(t.Context(), startSession())
 		checkError(t, err, down, "PROVIDER_SESSION_REUSED")
-		_, err = asFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
+		_, err = providertest.AsFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
 		checkError(t, err, refused, "PROVIDER_REFUSED_REQUEST")
 	})
 }
@@ -132,7 +126,7 @@ func TestRetryAfter(t *testing.T) {
 			for _, status := range []int{429, 503} {
 				p := open(t, answering(t, status, "", "Retry-After", header))
 				_, startErr := p.Start(t.Context(), startSession())
-				_, fetchErr := asFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
+				_, fetchErr := providertest.AsFetcher(t, p).Fetch(t.Context(), templateID, sessionRef)
 				for _, err := range []error{startErr, fetchErr} {
 					e, ok := errors.AsType[*verification.Error](err)
 					if !ok || e.Kind != verification.KindUnavailable || e.RetryAfter != want {
@@ -151,89 +145,15 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// failing opens an adapter whose dials all end in the error.
-func failing(t *testing.T, dialErr error) provider.Provider {
-	t.Helper()
-	d := deps()
-	d.HTTP = &http.Client{Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, dialErr },
-	}}
-	p, err := good().Open(d)
-	if err != nil {
-		t.Fatalf("Open: %v", err)
-	}
-	return p
-}
-
-func TestFailuresOfTheConnection(t *testing.T) {
+func TestARefusalThatNeverEndsIsARefusalAllTheSame(t *testing.T) {
 	t.Parallel()
-	for want, dialErr := range map[string]error{
-		"host name cannot be resolved":       &net.DNSError{Err: providerText, Name: "api.aiprise.com", IsNotFound: true},
-		"the connection broke":               errors.New(providerText),
-		outgoing.ErrForbiddenAddress.Error(): fmt.Errorf("dialling: %w", outgoing.ErrForbiddenAddress),
-		"within the connection's timeout":    &net.DNSError{Err: providerText, IsTimeout: true},
-	} {
-		t.Run("a dial that fails is told apart: "+want, func(t *testing.T) {
-			t.Parallel()
-			_, err := failing(t, dialErr).Start(t.Context(), startSession())
-			checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-			checkCause(t, err, want)
-			if strings.Contains(errors.Unwrap(err).Error(), providerText) {
-				t.Errorf("the cause repeats the transport's text: %v", errors.Unwrap(err))
-			}
-		})
-	}
-	t.Run("nobody who listens is told apart", func(t *testing.T) {
-		t.Parallel()
-		server := httptest.NewServer(http.NotFoundHandler())
-		server.Close()
-		_, err := open(t, func(s *aiprise.Settings) { s.BaseURL = server.URL }).Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "no connection can be made")
-	})
-	t.Run("an untrusted certificate is told apart", func(t *testing.T) {
-		t.Parallel()
-		server := httptest.NewUnstartedServer(http.NotFoundHandler())
-		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-		server.StartTLS()
-		t.Cleanup(server.Close)
-		_, err := open(t, func(s *aiprise.Settings) { s.BaseURL = server.URL }).Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "certificate is not trusted")
-	})
-	t.Run("an answer that never ends is cut off by the timeout", func(t *testing.T) {
-		t.Parallel()
-		over := make(chan struct{})
-		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"verification_url":`)
-			_ = http.NewResponseController(w).Flush()
-			<-over
-		}), func(s *aiprise.Settings) { s.Timeout = 50 * time.Millisecond })
-		t.Cleanup(func() { close(over) })
-		_, err := p.Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "within the connection's timeout")
-	})
-	t.Run("a refusal that never ends is a refusal all the same", func(t *testing.T) {
-		t.Parallel()
-		over := make(chan struct{})
-		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusUnauthorized)
-			_ = http.NewResponseController(w).Flush()
-			<-over
-		}), func(s *aiprise.Settings) { s.Timeout = 50 * time.Millisecond })
-		t.Cleanup(func() { close(over) })
-		_, err := p.Start(t.Context(), startSession())
-		checkError(t, err, verification.KindRefused, "PROVIDER_REFUSED_CREDENTIALS")
-	})
-	t.Run("the caller's own deadline stays visible", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
-		defer cancel()
-		_, err := open(t).Start(ctx, startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v, want context.DeadlineExceeded in the chain", errors.Unwrap(err))
-		}
-	})
+	over := make(chan struct{})
+	p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = http.NewResponseController(w).Flush()
+		<-over
+	}), func(s *aiprise.Settings) { s.Timeout = 50 * time.Millisecond })
+	t.Cleanup(func() { close(over) })
+	_, err := p.Start(t.Context(), startSession())
+	checkError(t, err, verification.KindRefused, "PROVIDER_REFUSED_CREDENTIALS")
 }

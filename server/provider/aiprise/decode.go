@@ -1,16 +1,13 @@
 package aiprise
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -25,12 +22,6 @@ const (
 	eventSectionInfo     = "SECTION_INFO_UPDATE"
 	eventComment         = "COMMENT"
 	profileEventVerified = "RUN_USER_VERIFICATION"
-)
-
-// Bounds on the report of unknown fields.
-const (
-	maxUnknownFields    = 20
-	maxUnknownFieldName = 64
 )
 
 // maxMillis is the last millisecond of the year 9999, in Unix time.
@@ -82,11 +73,10 @@ func (p payload) name() string {
 // page names it without saying where it travels. Without it, the body is the
 // same for every attempt.
 func (p payload) dedupeKey(body []byte) string {
-	if id, err := p.top.label(keyCallbackUUID); err == nil && id != "" {
+	if id, err := p.top.Label(keyCallbackUUID); err == nil && id != "" {
 		return keyCallbackUUID + ":" + id
 	}
-	sum := sha256.Sum256(body)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return edge.BodyKey(body)
 }
 
 // decision says what the payload means; false for what tells of no session.
@@ -122,7 +112,7 @@ func (p payload) result() (decision, error) {
 	if err != nil {
 		return decision{}, err
 	}
-	summary, err := p.top.child(keySummary)
+	summary, err := p.top.Child(keySummary)
 	if err != nil {
 		return decision{}, err
 	}
@@ -133,7 +123,7 @@ func (p payload) result() (decision, error) {
 	if status == "" && result == "" {
 		return decision{}, errNoStatus
 	}
-	return decide(status, result).because(p.top.list(keyStatusReasons)...), nil
+	return decide(status, result).because(p.top.List(keyStatusReasons)...), nil
 }
 
 // revision reads a reviewer's decision, which stands at the top.
@@ -142,13 +132,13 @@ func (p payload) revision() (decision, error) {
 	if err != nil {
 		return decision{}, err
 	}
-	return decide("", result).revised().because(p.top.fields[keyReason]), nil
+	return decide("", result).revised().because(p.top.Raw(keyReason)), nil
 }
 
 // word returns a status or a result, "" if none is said. An empty text is said,
 // and no word that we know.
-func word(o object, key string) (string, error) {
-	text, said, err := o.text(key)
+func word(o edge.Object, key string) (string, error) {
+	text, said, err := o.Text(key)
 	if said && text == "" {
 		return "?", nil
 	}
@@ -179,10 +169,10 @@ func (p payload) providerTime() time.Time {
 		return time.Time{}
 	}
 	var millis int64
-	if err := json.Unmarshal(p.top.fields[keyCreatedAt], &millis); err == nil && millis > 0 && millis <= maxMillis {
+	if err := json.Unmarshal(p.top.Raw(keyCreatedAt), &millis); err == nil && millis > 0 && millis <= maxMillis {
 		return time.UnixMilli(millis).UTC()
 	}
-	text, _, _ := p.top.text(keyCreatedAt)
+	text, _, _ := p.top.Text(keyCreatedAt)
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return time.Time{}
@@ -193,19 +183,7 @@ func (p payload) providerTime() time.Time {
 // unknownFields lists the top-level names that AiPrise's documentation does not
 // know, sorted and bounded.
 func (p payload) unknownFields() []string {
-	known := knownFields()
-	var names []string
-	for key := range p.top.fields {
-		if slices.Contains(known, key) {
-			continue
-		}
-		if name := fieldName(key); name != "" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	return names[:min(len(names), maxUnknownFields)]
+	return edge.UnknownFields(p.top.NamesExcept(knownFields()))
 }
 
 // knownFields are the keys of AiPrise's OpenAPI description, its callbacks pages
@@ -220,17 +198,4 @@ func knownFields() []string {
 		keyEventType, keyResult, keyReason, "author", "aml_monitoring_update", keyData, "comment",
 		keyProfileEventType, "user_profile_id", "author_id",
 	}
-}
-
-// fieldName keeps the plain ASCII of a key, bounded: the names go to a log and a
-// table, and the key is somebody else's to choose.
-func fieldName(key string) string {
-	kept := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("_.-", r):
-			return r
-		}
-		return -1
-	}, key)
-	return kept[:min(len(kept), maxUnknownFieldName)]
 }

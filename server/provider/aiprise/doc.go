@@ -3,8 +3,8 @@
 // and the result endpoint.
 //
 // It owns every AiPrise word: header names, payload keys, statuses, event
-// types. It imports provider, verification, secret and outgoing, never store,
-// rpc, sandbox or another adapter. It keeps no state, starts no goroutine and
+// types. It imports provider, edge, verification and secret, never store, rpc,
+// sandbox or another adapter. It keeps no state, starts no goroutine and
 // retries nothing; the only clock it reads is the one for Retry-After dates.
 //
 //	Start ──► checkFlow (flow.go) ──► call (call.go) ──► hosted page,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -23,7 +24,7 @@ func (a *adapter) Fetch(ctx context.Context, product, ref string) (verification.
 	if !ok {
 		return verification.Event{}, fmt.Errorf("%w: only one that begins with %s has", provider.ErrNotFetchable, sessionRefPrefix)
 	}
-	if !isSessionID(id) {
+	if !edge.IsPathLabel(id) {
 		return verification.Event{}, fmt.Errorf("%w: it holds no usable id", provider.ErrNotFetchable)
 	}
 	answer, err := a.call(ctx, exchange{
@@ -42,13 +43,13 @@ func (a *adapter) Fetch(ctx context.Context, product, ref string) (verification.
 		err = isAbout(event, product, sessionRefPrefix+id)
 	}
 	if err != nil {
-		return verification.Event{}, unreadable(endpointResult, err)
+		return verification.Event{}, endpointResult.Unreadable(err)
 	}
 	return event, nil
 }
 
 // eventIn reads a result that was asked for.
-func (a *adapter) eventIn(answer object) (verification.Event, error) {
+func (a *adapter) eventIn(answer edge.Object) (verification.Event, error) {
 	p := payload{form: formResult, top: answer}
 	if err := p.checkEnvironment(a.settings.Environment); err != nil {
 		return verification.Event{}, err

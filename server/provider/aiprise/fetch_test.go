@@ -9,18 +9,9 @@ import (
 	"testing"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/verification"
 )
-
-// asFetcher returns the capability of an opened adapter.
-func asFetcher(t *testing.T, p provider.Provider) provider.Fetcher {
-	t.Helper()
-	f, ok := p.(provider.Fetcher)
-	if !ok {
-		t.Fatal("the adapter cannot fetch")
-	}
-	return f
-}
 
 func TestFetchAsksForTheResult(t *testing.T) {
 	t.Parallel()
@@ -42,7 +33,7 @@ func TestFetchAsksForTheResult(t *testing.T) {
 				}
 				_, _ = io.WriteString(w, strings.Replace(result(`"RUNNING"`, `"UNKNOWN"`), sessionID, id, 1))
 			}))
-			got, err := asFetcher(t, p).Fetch(t.Context(), templateID, "session:"+id)
+			got, err := providertest.AsFetcher(t, p).Fetch(t.Context(), templateID, "session:"+id)
 			want := verification.Event{Kind: verification.PersonSubmitted, Keys: []string{"session:" + id}}
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("Fetch: got %+v, %v, want %+v", got, err, want)
@@ -67,7 +58,7 @@ func TestNotFetchable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := open(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a call was made") }))
-			if _, err := asFetcher(t, p).Fetch(t.Context(), templateID, ref); !errors.Is(err, provider.ErrNotFetchable) {
+			if _, err := providertest.AsFetcher(t, p).Fetch(t.Context(), templateID, ref); !errors.Is(err, provider.ErrNotFetchable) {
 				t.Errorf("Fetch: got %v, want ErrNotFetchable", err)
 			}
 		})
@@ -92,7 +83,7 @@ func TestFetchReadsAResultAsACallback(t *testing.T) {
 			p := open(t, answering(t, http.StatusOK, body))
 			want := decodeBody(t, p, body).Event
 			for _, product := range []string{templateID, ""} {
-				got, err := asFetcher(t, p).Fetch(t.Context(), product, sessionRef)
+				got, err := providertest.AsFetcher(t, p).Fetch(t.Context(), product, sessionRef)
 				if err != nil || !reflect.DeepEqual(got, want) {
 					t.Errorf("Fetch:\n got %+v, %v\nwant %+v", got, err, want)
 				}
@@ -121,7 +112,7 @@ func TestFetchRefusesAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := asFetcher(t, open(t, answering(t, http.StatusOK, answer))).Fetch(t.Context(), templateID, sessionRef)
+			got, err := providertest.AsFetcher(t, open(t, answering(t, http.StatusOK, answer))).Fetch(t.Context(), templateID, sessionRef)
 			checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
 			if !reflect.DeepEqual(got, verification.Event{}) {
 				t.Errorf("Fetch returns an event with its error: %+v", got)
@@ -130,7 +121,7 @@ func TestFetchRefusesAnswers(t *testing.T) {
 	}
 	t.Run("of the sandbox on a live connection", func(t *testing.T) {
 		t.Parallel()
-		_, err := asFetcher(t, open(t, live, answering(t, http.StatusOK, approved(`"environment":"SANDBOX"`)))).Fetch(t.Context(), templateID, sessionRef)
+		_, err := providertest.AsFetcher(t, open(t, live, answering(t, http.StatusOK, approved(`"environment":"SANDBOX"`)))).Fetch(t.Context(), templateID, sessionRef)
 		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
 	})
 }

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 )
 
 // maxOptions bounds a flow's options, in bytes. The bound is ours: AiPrise
@@ -44,44 +43,44 @@ func (s *Settings) CheckFlow(product string, options []byte) []provider.Problem 
 	return append(problems, found...)
 }
 
-// isTemplateID takes the canonical form only; uuid.Parse would take others.
+// isTemplateID takes a UUID's canonical form only.
 func isTemplateID(product string) bool {
-	id, err := uuid.Parse(product)
-	return err == nil && id.String() == product
+	id, ok := edge.UUID(product)
+	return ok && id == product
 }
 
 // readOptions returns a flow's options and everything that is wrong with them.
-func readOptions(options []byte) (object, []provider.Problem) {
+func readOptions(options []byte) (edge.Object, []provider.Problem) {
 	if len(options) == 0 {
-		return object{}, nil
+		return edge.Object{}, nil
 	}
 	if len(options) > maxOptions {
-		return object{}, []provider.Problem{{
+		return edge.Object{}, []provider.Problem{{
 			Field: "options", Message: fmt.Sprintf("is longer than %d bytes; shorten it", maxOptions),
 		}}
 	}
-	parsed, err := parseObject("", options)
+	parsed, err := edge.Parse(options)
 	if err != nil {
-		return object{}, []provider.Problem{{
+		return edge.Object{}, []provider.Problem{{
 			Field: "options", Message: "must be an object whose keys are all different",
 		}}
 	}
 	var problems []provider.Problem
-	for _, key := range slices.Sorted(maps.Keys(parsed.fields)) {
+	for _, key := range parsed.Keys() {
 		if message := optionProblem(parsed, key); message != "" {
-			problems = append(problems, provider.Problem{Field: "options." + fieldName(key), Message: message})
+			problems = append(problems, provider.Problem{Field: "options." + edge.FieldName(key), Message: message})
 		}
 	}
 	return parsed, problems
 }
 
-func optionProblem(options object, key string) string {
+func optionProblem(options edge.Object, key string) string {
 	kinds := optionKinds()
 	opening, known := kinds[key]
 	switch {
 	case !known:
 		return "is not known; write one of " + strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
-	case options.isKind(key, opening):
+	case options.IsKind(key, opening):
 		return ""
 	case opening == '[':
 		return "must be a list"

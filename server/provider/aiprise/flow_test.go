@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/providertest"
 )
 
 func TestCheckFlow(t *testing.T) {
@@ -44,7 +45,7 @@ func TestCheckFlow(t *testing.T) {
 			t.Parallel()
 			var checker provider.FlowChecker = good()
 			problems := checker.CheckFlow(c.product, []byte(c.options))
-			if got := fields(problems); !slices.Equal(got, c.want) {
+			if got := providertest.Fields(problems); !slices.Equal(got, c.want) {
 				t.Errorf("CheckFlow reports %v, want %v", got, c.want)
 			}
 			for _, p := range problems {

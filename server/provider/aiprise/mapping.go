@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -156,11 +157,11 @@ func (d decision) because(reasons ...json.RawMessage) decision {
 func ownReasons(reasons []json.RawMessage) []string {
 	var codes []string
 	for _, reason := range reasons {
-		parsed, err := parseObject("", reason)
+		parsed, err := edge.Parse(reason)
 		if err != nil {
 			continue
 		}
-		code, _, err := parsed.text("code")
+		code, _, err := parsed.Text("code")
 		if err != nil || !reasonShape.MatchString(code) {
 			continue
 		}
@@ -189,23 +190,5 @@ func spoken(word string) string {
 	if word == "" {
 		return "-"
 	}
-	return showable(word, maxWord)
-}
-
-// showable keeps the printable runes of a text, at most so many. What is left of
-// an unprintable one is a question mark, so that it never looks like nothing.
-func showable(text string, most int) string {
-	var kept []rune
-	for _, r := range text {
-		if len(kept) == most {
-			break
-		}
-		if unicode.IsPrint(r) {
-			kept = append(kept, r)
-		}
-	}
-	if len(kept) == 0 {
-		return "?"
-	}
-	return string(kept)
+	return edge.Showable(word, maxWord)
 }

@@ -3,10 +3,8 @@ package aiprise
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/google/uuid"
-
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -36,9 +34,6 @@ const sandboxEnvironment = "SANDBOX"
 // sessionRefPrefix begins this adapter's only kind of provider ref.
 const sessionRefPrefix = "session:"
 
-// uuidTextLength is the canonical form's; uuid.Parse would take others too.
-const uuidTextLength = 36
-
 var (
 	errTwoForms  = errors.New("both keys event_type and user_profile_event_type are there, so what it is is ambiguous")
 	errNoSession = errors.New("verification_session_id is missing")
@@ -61,22 +56,22 @@ type payload struct {
 	form form
 	// event is the event's name; empty for a final result.
 	event string
-	top   object
+	top   edge.Object
 	// data is the object under the key data of an event; empty if there is none
 	// or if it is no object.
-	data object
+	data edge.Object
 }
 
 func parsePayload(body []byte) (payload, error) {
-	top, err := parseObject("", body)
+	top, err := edge.Parse(body)
 	if err != nil {
 		return payload{}, err
 	}
-	event, err := top.label(keyEventType)
+	event, err := top.Label(keyEventType)
 	if err != nil {
 		return payload{}, err
 	}
-	profile, err := top.label(keyProfileEventType)
+	profile, err := top.Label(keyProfileEventType)
 	if err != nil {
 		return payload{}, err
 	}
@@ -89,8 +84,8 @@ func parsePayload(body []byte) (payload, error) {
 		return payload{form: formResult, top: top}, nil
 	}
 	p := payload{form: formEvent, event: event, top: top}
-	if top.isKind(keyData, '{') {
-		p.data, err = top.child(keyData)
+	if top.IsKind(keyData, '{') {
+		p.data, err = top.Child(keyData)
 	}
 	return p, err
 }
@@ -99,19 +94,19 @@ func parsePayload(body []byte) (payload, error) {
 // not in every body: only one that says something is compared. Its errors
 // repeat no value.
 func (p payload) checkEnvironment(e verification.Environment) error {
-	for _, o := range []object{p.top, p.data} {
-		if _, said := o.fields[keyEnvironment]; !said {
+	for _, o := range []edge.Object{p.top, p.data} {
+		if !o.Present(keyEnvironment) {
 			continue
 		}
-		text, isText, err := o.text(keyEnvironment)
+		text, isText, err := o.Text(keyEnvironment)
 		if err != nil {
 			return err
 		}
 		switch {
 		case e == verification.Live && isText:
-			return fmt.Errorf("%s%s is not null, but the connection is live", o.path, keyEnvironment)
+			return fmt.Errorf("%s is not null, but the connection is live", o.Name(keyEnvironment))
 		case e == verification.Test && text != sandboxEnvironment:
-			return fmt.Errorf("%s%s is not %s, but the connection is of the test environment", o.path, keyEnvironment, sandboxEnvironment)
+			return fmt.Errorf("%s is not %s, but the connection is of the test environment", o.Name(keyEnvironment), sandboxEnvironment)
 		}
 	}
 	return nil
@@ -146,16 +141,16 @@ func (p payload) about(kind verification.EventKind) (verification.Event, error) 
 
 // agreed returns the label at the top or in data, "" if it is in neither.
 func (p payload) agreed(key string) (string, error) {
-	outer, err := p.top.label(key)
+	outer, err := p.top.Label(key)
 	if err != nil {
 		return "", err
 	}
-	inner, err := p.data.label(key)
+	inner, err := p.data.Label(key)
 	if err != nil {
 		return "", err
 	}
 	if outer != "" && inner != "" && outer != inner {
-		return "", fmt.Errorf("%s and %s%s disagree", key, p.data.path, key)
+		return "", fmt.Errorf("%s and %s disagree", p.top.Name(key), p.data.Name(key))
 	}
 	if outer == "" {
 		return inner, nil
@@ -170,8 +165,8 @@ func (p payload) product() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := uuid.Parse(template); err == nil && len(template) == uuidTextLength {
-		return strings.ToLower(template), nil
+	if id, ok := edge.UUID(template); ok {
+		return id, nil
 	}
 	return template, nil
 }
@@ -180,8 +175,8 @@ func (p payload) product() (string, error) {
 // of AiPrise's documentation leaves it out of some events, and the seed document
 // shows a null: then it says nothing.
 func (p payload) reference() (string, error) {
-	if text, _, err := p.top.text(keyReference); err == nil && text == "" {
+	if text, _, err := p.top.Text(keyReference); err == nil && text == "" {
 		return "", nil
 	}
-	return p.top.label(keyReference)
+	return p.top.Label(keyReference)
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -12,10 +13,15 @@ import (
 // (AiPrise docs, guide). Its other pages say 24 hours: the shorter one is safe.
 const fallbackLifetime = 30 * time.Minute
 
+const (
+	schemeHTTPS = "https"
+	schemeHTTP  = "http"
+)
+
 // sessionIn reads the answer of a start. The host of the page is not compared
 // with anything: AiPrise's pages name two different ones.
-func (a *adapter) sessionIn(answer object, now time.Time) (verification.Session, error) {
-	text, _, err := answer.text("verification_url")
+func (a *adapter) sessionIn(answer edge.Object, now time.Time) (verification.Session, error) {
+	text, _, err := answer.Text("verification_url")
 	if err != nil {
 		return verification.Session{}, err
 	}
@@ -40,13 +46,13 @@ func (a *adapter) isPage(page *url.URL) bool {
 		return false
 	}
 	return page.Scheme == schemeHTTPS ||
-		page.Scheme == schemeHTTP && a.isPlain() && isLoopback(page.Hostname())
+		page.Scheme == schemeHTTP && a.isPlain() && edge.IsLoopback(page.Hostname())
 }
 
 // sessionID reads the id in the answer or in the page's URL: AiPrise's guide
 // shows it only there. Two ids are an error: one of them is somebody else's.
-func sessionID(answer object, page *url.URL) (string, error) {
-	id, err := answer.label(keySessionID)
+func sessionID(answer edge.Object, page *url.URL) (string, error) {
+	id, err := answer.Label(keySessionID)
 	if err != nil {
 		return "", err
 	}
@@ -60,15 +66,11 @@ func sessionID(answer object, page *url.URL) (string, error) {
 		}
 		id = said
 	}
-	if !isSessionID(id) {
+	if !edge.IsPathLabel(id) {
 		return "", errors.New("verification_session_id is missing or not usable")
 	}
 	return id, nil
 }
-
-// isSessionID refuses what cannot be asked for again: a path of dots would name
-// another endpoint.
-func isSessionID(id string) bool { return isLabel(id) && id != "." && id != ".." }
 
 // expiryLayouts are the forms of ISO 8601 that session_expiry_time is read in.
 // One without a zone is taken for UTC.
@@ -78,8 +80,8 @@ func expiryLayouts() []string {
 
 // expiryIn is when the page stops working. A session that was just opened is not
 // over yet, so a time that says so is as good as none.
-func expiryIn(answer object, now time.Time) time.Time {
-	text, _, _ := answer.text("session_expiry_time")
+func expiryIn(answer edge.Object, now time.Time) time.Time {
+	text, _, _ := answer.Text("session_expiry_time")
 	for _, layout := range expiryLayouts() {
 		if expiry, err := time.Parse(layout, text); err == nil && expiry.After(now) {
 			return expiry.UTC()

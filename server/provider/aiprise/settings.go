@@ -2,12 +2,12 @@ package aiprise
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -15,7 +15,7 @@ import (
 // Name is the provider's name in the registry, in logs and in metrics.
 const Name = "aiprise"
 
-// Defaults and bounds of the settings.
+// Defaults of the settings.
 const (
 	// ProductionBaseURL is the default of a live connection (AiPrise's OpenAPI
 	// description).
@@ -25,8 +25,6 @@ const (
 	SandboxBaseURL = "https://api-sandbox.aiprise.com/api/v1"
 	// DefaultTimeout bounds one call to AiPrise.
 	DefaultTimeout = 10 * time.Second
-	// MaxTimeout is the longest accepted timeout of one call.
-	MaxTimeout = 60 * time.Second
 )
 
 // Settings is AiPrise's part of a connection in verigate.yaml. Start from New,
@@ -39,7 +37,8 @@ type Settings struct {
 	// with calls; all of them verify webhooks, because AiPrise signs with the API
 	// key itself (seed document). List the old one second while it is rotated.
 	APIKeys []secret.Value `yaml:"api_keys"`
-	// Timeout bounds one call, from dialling to the last byte of the answer.
+	// Timeout bounds one call, from dialling to the last byte of the answer; at
+	// most edge.MaxTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 
 	// Environment is the connection's. It is no key of these settings: the
@@ -64,22 +63,15 @@ func (s *Settings) SetEnvironment(e verification.Environment) { s.Environment = 
 // Environment is no key of these settings: it only decides which of AiPrise's
 // own hosts is the wrong one.
 func (s *Settings) Validate(development bool) []provider.Problem {
-	var problems []provider.Problem
-	report := func(field, message string) {
-		if message != "" {
-			problems = append(problems, provider.Problem{Field: field, Message: message})
-		}
-	}
-	report("base_url", s.baseURLProblem(development))
+	var problems edge.Problems
+	problems.Report("base_url", s.baseURLProblem(development))
 	if len(s.APIKeys) == 0 {
-		report("api_keys", "is empty; list at least one private API key as a reference, ${ENV_NAME} or file:/path")
+		problems.Report("api_keys", "is empty; list at least one private API key as a reference, ${ENV_NAME} or file:/path")
 	}
 	for i, key := range s.APIKeys {
-		report(fmt.Sprintf("api_keys[%d]", i), keyProblem(key))
+		problems.Report(fmt.Sprintf("api_keys[%d]", i), keyProblem(key))
 	}
-	if s.Timeout <= 0 || s.Timeout > MaxTimeout {
-		report("timeout", "must be longer than zero and at most 60s, for example 10s")
-	}
+	problems.Report("timeout", edge.TimeoutProblem(s.Timeout))
 	return problems
 }
 
@@ -94,40 +86,25 @@ func (s *Settings) base() string {
 	return SandboxBaseURL
 }
 
-// keyProblem refuses what cannot stand in a header. A key with a line break is
-// the usual trace of a file with more than one line.
 func keyProblem(key secret.Value) string {
 	if key.Empty() {
 		return "is empty; remove it or give the API key"
 	}
-	for _, r := range key.Reveal() {
-		if r <= ' ' || r > '~' {
-			return "holds a space, a line break or a character outside ASCII; give the bare key"
-		}
-	}
-	return ""
+	return edge.KeyProblem(key)
 }
 
-// baseURLProblem never repeats the URL: a refused one may hold a password.
 func (s *Settings) baseURLProblem(development bool) string {
 	base := s.base()
-	u, err := url.Parse(base)
-	if err != nil || !u.IsAbs() || u.Hostname() == "" {
-		return "must be an absolute URL, for example " + ProductionBaseURL + "; leave it out for AiPrise's own"
-	}
-	if u.User != nil || strings.ContainsAny(base, "?#") {
-		return "must have no user info, query or fragment; keys have a setting of their own"
-	}
-	if problem := schemeProblem(u, development); problem != "" {
+	if problem := edge.BaseURLProblem(base, "for example "+ProductionBaseURL+"; leave it out for AiPrise's own", development); problem != "" {
 		return problem
 	}
-	return s.environmentProblem(u)
+	return s.environmentProblem(base)
 }
 
 // environmentProblem keeps tests and live apart: each of AiPrise's hosts serves
 // one environment.
-func (s *Settings) environmentProblem(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
+func (s *Settings) environmentProblem(base string) string {
+	host := strings.ToLower(hostOf(base))
 	switch {
 	case s.Environment == verification.Live && host == hostOf(SandboxBaseURL):
 		return "is AiPrise's sandbox, but the connection's environment is live; leave it out"
@@ -143,29 +120,4 @@ func hostOf(base string) string {
 		return ""
 	}
 	return u.Hostname()
-}
-
-func schemeProblem(u *url.URL, development bool) string {
-	switch {
-	case u.Scheme == schemeHTTPS:
-		return ""
-	case u.Scheme == schemeHTTP && development && isLoopback(u.Hostname()):
-		return ""
-	case development:
-		return "must start with https:// (http:// is for a loopback address only)"
-	}
-	return "must start with https://"
-}
-
-const (
-	schemeHTTPS = "https"
-	schemeHTTP  = "http"
-)
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }

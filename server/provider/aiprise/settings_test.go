@@ -13,17 +13,10 @@ import (
 
 	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/provider/aiprise"
+	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
-
-func fields(problems []provider.Problem) []string {
-	names := make([]string, 0, len(problems))
-	for _, p := range problems {
-		names = append(names, p.Field)
-	}
-	return names
-}
 
 func TestSettingsOfAConfiguration(t *testing.T) {
 	t.Setenv("AIPRISE_KEY", demoKey)
@@ -50,7 +43,7 @@ func TestValidateReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	s := &aiprise.Settings{BaseURL: "http://user:password@x.example", APIKeys: []secret.Value{secret.New("two words"), {}}}
 	problems := s.Validate(true)
-	if got, want := fields(problems), []string{"base_url", "api_keys[0]", "api_keys[1]", "timeout"}; !slices.Equal(got, want) {
+	if got, want := providertest.Fields(problems), []string{"base_url", "api_keys[0]", "api_keys[1]", "timeout"}; !slices.Equal(got, want) {
 		t.Errorf("Validate reports %v, want %v", got, want)
 	}
 	for _, p := range problems {
@@ -78,7 +71,7 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			s := good()
 			c.change(s)
-			if got := fields(s.Validate(false)); !slices.Equal(got, []string{c.field}) {
+			if got := providertest.Fields(s.Validate(false)); !slices.Equal(got, []string{c.field}) {
 				t.Errorf("Validate reports %v, want [%s]", got, c.field)
 			}
 			if _, err := s.Open(deps()); err == nil || !strings.Contains(err.Error(), c.field) {
@@ -98,43 +91,20 @@ func TestValidate(t *testing.T) {
 
 func TestValidateBaseURL(t *testing.T) {
 	t.Parallel()
-	for base, allowed := range map[string]struct{ development, production bool }{
-		"":                                       {true, true},
-		"https://api-sandbox.aiprise.com/api/v1": {true, true},
-		"https://proxy.example:8443/aiprise/":    {true, true},
-		"HTTPS://proxy.example":                  {true, true},
-		"http://127.0.0.1:8080/api/v1":           {true, false},
-		"http://127.9.9.9":                       {true, false},
-		"http://[::1]:8080":                      {true, false},
-		"http://localhost:8080":                  {true, false},
-		"http://api-sandbox.aiprise.com/api/v1":  {false, false},
-		"http://10.0.0.1":                        {false, false},
-		"http://localhost.example.com":           {false, false},
-		"/":                                      {false, false},
-		"api.aiprise.com":                        {false, false},
-		"https:///api":                           {false, false},
-		"https:aiprise.com":                      {false, false},
-		"https://user:password@a.example":        {false, false},
-		"https://a.example?key=password":         {false, false},
-		"https://a.example#":                     {false, false},
-		"ftp://a.example":                        {false, false},
-		"https://a.example/\x00":                 {false, false},
+	for base, allowed := range map[string]providertest.Gateways{
+		"":                                       providertest.EveryGateway,
+		"https://api-sandbox.aiprise.com/api/v1": providertest.EveryGateway,
+		"https://proxy.example:8443/aiprise/":    providertest.EveryGateway,
+		"http://127.0.0.1:8080/api/v1":           providertest.DevelopmentGateway,
+		"http://api-sandbox.aiprise.com/api/v1":  providertest.NoGateway,
+		"/":                                      providertest.NoGateway,
+		"https://user:password@a.example":        providertest.NoGateway,
 	} {
 		t.Run("base_url "+base, func(t *testing.T) {
 			t.Parallel()
 			s := good()
 			s.BaseURL = base
-			for development, want := range map[bool]bool{true: allowed.development, false: allowed.production} {
-				problems := s.Validate(development)
-				if got := len(problems) == 0; got != want {
-					t.Errorf("development %t: got %v, want allowed %t", development, problems, want)
-				}
-				for _, p := range problems {
-					if p.Field != "base_url" || strings.Contains(p.Message, "password") {
-						t.Errorf("got problem %+v", p)
-					}
-				}
-			}
+			providertest.CheckBaseURL(t, s, allowed)
 		})
 	}
 	for name, c := range map[string]struct {
@@ -200,13 +170,8 @@ func TestOpen(t *testing.T) {
 		s := good()
 		s.SetEnvironment("staging")
 		_, err := s.Open(provider.Deps{})
-		if err == nil {
-			t.Fatal("Open: no error")
-		}
-		for _, want := range []string{"environment", "HTTP client", "logger", "clock"} {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("Open: %v does not mention the %s", err, want)
-			}
+		if err == nil || !strings.Contains(err.Error(), "environment") || !strings.Contains(err.Error(), "logger") {
+			t.Errorf("Open: got %v, want an error that names both", err)
 		}
 	})
 	t.Run("returns a provider that fetches, and leaves the given client alone", func(t *testing.T) {

@@ -3,12 +3,10 @@ package aiprise
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 )
 
 // headerSignature carries the hex digits of an HMAC-SHA256 over the raw body,
@@ -21,17 +19,17 @@ const headerSignature = "X-HMAC-SIGNATURE"
 // provider.ErrUnauthentic with a reason that repeats no value. A signed body
 // that cannot be read passes: it is Decode's to call unreadable.
 func (a *adapter) Authenticate(w provider.Webhook) error {
-	signature, err := signatureIn(w.Header)
+	signature, err := edge.HeaderMAC(w.Header, headerSignature, "")
 	if err != nil {
 		return err
 	}
 	matched, ok := a.matchingKey(signature, w.Body)
 	if !ok {
-		return unauthentic("no API key matches header %s", headerSignature)
+		return edge.Unauthentic("no API key matches header %s", headerSignature)
 	}
 	if p, err := parsePayload(w.Body); err == nil {
 		if err := p.checkEnvironment(a.settings.Environment); err != nil {
-			return fmt.Errorf("%w: %w", provider.ErrUnauthentic, err)
+			return edge.Unauthentic("%w", err)
 		}
 	}
 	if len(a.settings.APIKeys) > 1 {
@@ -39,27 +37,6 @@ func (a *adapter) Authenticate(w provider.Webhook) error {
 		a.log.Debug("webhook signature matched", slog.String("provider", Name), slog.Int("api_keys_index", matched))
 	}
 	return nil
-}
-
-func unauthentic(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", provider.ErrUnauthentic, fmt.Sprintf(format, args...))
-}
-
-// signatureIn returns the MAC that the one signature header carries. Decoding
-// the digits folds their case.
-func signatureIn(header http.Header) ([]byte, error) {
-	values := header.Values(headerSignature)
-	if len(values) == 0 {
-		return nil, unauthentic("header %s is missing", headerSignature)
-	}
-	if len(values) > 1 {
-		return nil, unauthentic("header %s is there more than once", headerSignature)
-	}
-	mac, err := hex.DecodeString(values[0])
-	if err != nil || len(mac) != sha256.Size {
-		return nil, unauthentic("header %s does not hold %d hex digits", headerSignature, hex.EncodedLen(sha256.Size))
-	}
-	return mac, nil
 }
 
 // matchingKey tries every key, always all of them, so that the time it takes

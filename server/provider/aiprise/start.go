@@ -40,7 +40,7 @@ type referenceData struct {
 func (a *adapter) Start(ctx context.Context, r verification.StartSession) (verification.Session, error) {
 	body, err := a.createBody(r)
 	if err != nil {
-		return verification.Session{}, errFlow().WithCause(fmt.Errorf("%s %s: %w", Name, endpointCreate, err))
+		return verification.Session{}, errFlow().WithCause(fmt.Errorf("%s: %w", endpointCreate, err))
 	}
 	answer, err := a.call(ctx, exchange{
 		endpoint: endpointCreate,
@@ -59,7 +59,7 @@ func (a *adapter) Start(ctx context.Context, r verification.StartSession) (verif
 	}
 	session, err := a.sessionIn(answer, r.Now)
 	if err != nil {
-		return verification.Session{}, unreadable(endpointCreate, err)
+		return verification.Session{}, endpointCreate.Unreadable(err)
 	}
 	return session, nil
 }
@@ -84,10 +84,10 @@ func (a *adapter) createBody(r verification.StartSession) ([]byte, error) {
 		CallbackURL:         r.WebhookURL,
 		EventsCallbackURL:   r.EventsWebhookURL,
 		UserData:            userDataOf(r.UserData),
-		ThemeOptions:        options.fields[optionTheme],
-		UIOptions:           options.fields[optionUI],
-		VerificationOptions: options.fields[optionVerification],
-		AdditionalInfo:      options.fields[optionAdditionalInfo],
+		ThemeOptions:        options.Raw(optionTheme),
+		UIOptions:           options.Raw(optionUI),
+		VerificationOptions: options.Raw(optionVerification),
+		AdditionalInfo:      options.Raw(optionAdditionalInfo),
 	}
 	if r.Flow != "" {
 		request.ClientReferenceData = &referenceData{Flow: r.Flow}

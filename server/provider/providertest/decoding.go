@@ -1,11 +1,14 @@
 package providertest
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/verification"
@@ -13,6 +16,10 @@ import (
 
 // damagedBodies is how many damaged copies of each fixture are decoded.
 const damagedBodies = 2000
+
+// maxWords bounds the provider's own words for a status, in runes: they stand in
+// one line of an operator's list.
+const maxWords = 100
 
 func runDecoding(t *testing.T, h Harness) {
 	t.Helper()
@@ -99,10 +106,8 @@ func checkNotice(t *testing.T, body []byte, n provider.Notice) {
 	if n.DedupeKey == "" {
 		t.Errorf("Decode(%q): the notice has no dedupe key", body)
 	}
-	for _, text := range texts(n) {
-		if !storable(text) {
-			t.Errorf("Decode(%q): %q cannot be stored as text", body, text)
-		}
+	for _, fault := range textFaults(n) {
+		t.Errorf("Decode(%q): %s", body, fault)
 	}
 	switch n.Kind {
 	case provider.NoticePing, provider.NoticeUnknown:
@@ -131,8 +136,25 @@ func checkEvent(t *testing.T, body []byte, n provider.Notice) {
 	}
 }
 
+// textFaults says which texts of a notice cannot be kept. The provider's own
+// words must be fit for an operator's eyes as well.
+func textFaults(n provider.Notice) []string {
+	var faults []string
+	for _, text := range texts(n) {
+		if !storable(text) {
+			faults = append(faults, fmt.Sprintf("%q cannot be stored as text", text))
+		}
+	}
+	for _, words := range []string{n.ProviderStatus, n.UnknownStatus} {
+		if utf8.RuneCountInString(words) > maxWords || strings.ContainsFunc(words, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			faults = append(faults, fmt.Sprintf("the status %q is not printable or longer than %d runes", words, maxWords))
+		}
+	}
+	return faults
+}
+
 func texts(n provider.Notice) []string {
-	all := []string{n.DedupeKey, n.ProviderEvent, n.UnknownStatus, n.Event.VerificationID, n.Event.Product}
+	all := []string{n.DedupeKey, n.ProviderEvent, n.ProviderStatus, n.UnknownStatus, n.Event.VerificationID, n.Event.Product}
 	all = append(all, n.UnknownFields...)
 	all = append(all, n.Event.ReasonCodes...)
 	all = append(all, n.Event.Keys...)

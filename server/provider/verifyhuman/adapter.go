@@ -1,15 +1,13 @@
 package verifyhuman
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/verigate/verigate/server/provider"
-	"github.com/verigate/verigate/server/verification"
+	"github.com/verigate/verigate/server/provider/edge"
 )
 
 // adapter is one open account. Nothing in it changes after Open.
@@ -28,43 +26,19 @@ var (
 )
 
 // Open returns the live provider, which is a provider.Fetcher as well. It
-// refuses an Environment that is neither live nor test, missing dependencies,
-// and whatever Validate reports for a development gateway: Open is not told
-// which kind of gateway it serves, so plain http on a loopback address is
-// Validate's to refuse elsewhere.
+// refuses what edge.CheckOpen reports.
 func (s *Settings) Open(deps provider.Deps) (provider.Provider, error) {
-	var faults []error
-	for _, p := range s.Validate(true) {
-		faults = append(faults, fmt.Errorf("%s %s", p.Field, p.Message))
-	}
-	if s.Environment != verification.Live && s.Environment != verification.Test {
-		faults = append(faults, errors.New("the connection's environment must be live or test"))
-	}
-	if deps.HTTP == nil {
-		faults = append(faults, errors.New("the process must supply an HTTP client"))
-	}
-	if deps.Log == nil {
-		faults = append(faults, errors.New("the process must supply a logger"))
-	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("cannot open %s: %w", Name, errors.Join(faults...))
+	if err := edge.CheckOpen(Name, s.Validate(true), s.Environment, deps); err != nil {
+		return nil, err
 	}
 	opened := &adapter{
 		settings: *s,
 		base:     strings.TrimRight(s.BaseURL, "/"),
-		client:   withoutRedirects(deps.HTTP),
+		client:   edge.WithoutRedirects(deps.HTTP),
 		log:      deps.Log,
 	}
 	opened.settings.WebhookSecrets = slices.Clone(s.WebhookSecrets)
 	return opened, nil
-}
-
-// withoutRedirects copies the client, so that credentials never follow a
-// redirect and the shared client stays as it is.
-func withoutRedirects(shared *http.Client) *http.Client {
-	client := *shared
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
 }
 
 // Name returns the constant Name.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 )
 
 // checkAgreement refuses a webhook whose headers contradict its signed body, or
@@ -15,14 +16,14 @@ func (a *adapter) checkAgreement(w provider.Webhook) error {
 	expected := string(a.settings.Environment)
 	for _, said := range w.Header.Values(headerEnvironment) {
 		if said != expected {
-			return unauthentic("header %s is not the connection's environment, %s", headerEnvironment, expected)
+			return edge.Unauthentic("header %s is not the connection's environment, %s", headerEnvironment, expected)
 		}
 	}
 	// What is not JSON, or ambiguous, is empty here: Decode calls it unreadable,
 	// and nothing acts on it.
-	top, _ := parseObject("", w.Body)
-	if _, said := top.fields[keyEnvironment]; said && !top.holds(keyEnvironment, expected) {
-		return unauthentic("%s in the body is not the connection's, %s", keyEnvironment, expected)
+	top, _ := edge.Parse(w.Body)
+	if top.Present(keyEnvironment) && !top.Is(keyEnvironment, expected) {
+		return edge.Unauthentic("%s in the body is not the connection's, %s", keyEnvironment, expected)
 	}
 	if err := agree(w.Header, headerEventID, top, keyID); err != nil {
 		return err
@@ -32,27 +33,21 @@ func (a *adapter) checkAgreement(w provider.Webhook) error {
 
 // eventNameKey is where the body names its event; Decode refuses a body that
 // does so twice.
-func eventNameKey(top object) string {
-	if _, envelope := top.fields[keyType]; envelope {
+func eventNameKey(top edge.Object) string {
+	if top.Present(keyType) {
 		return keyType
 	}
 	return keyEvent
 }
 
-func agree(header http.Header, name string, top object, key string) error {
-	if _, said := top.fields[key]; !said {
+func agree(header http.Header, name string, top edge.Object, key string) error {
+	if !top.Present(key) {
 		return nil
 	}
 	for _, value := range header.Values(name) {
-		if !top.holds(key, value) {
-			return unauthentic("header %s and %s in the body disagree", name, key)
+		if !top.Is(key, value) {
+			return edge.Unauthentic("header %s and %s in the body disagree", name, key)
 		}
 	}
 	return nil
-}
-
-// holds reports whether the text under key is exactly want.
-func (o object) holds(key, want string) bool {
-	text, ok := o.text(key)
-	return ok && text == want
 }

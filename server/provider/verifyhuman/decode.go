@@ -1,21 +1,14 @@
 package verifyhuman
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
-)
-
-// Bounds on the report of unknown fields.
-const (
-	maxUnknownFields    = 20
-	maxUnknownFieldName = 64
 )
 
 // Decode reads a webhook of either shape. An unknown event type is a notice,
@@ -50,22 +43,24 @@ func (p payload) dedupeKey(body []byte) string {
 	if p.envelope {
 		return "id:" + p.id
 	}
-	sum := sha256.Sum256(body)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return edge.BodyKey(body)
 }
 
 func (p payload) readCompleted(notice *provider.Notice) error {
-	id, err := p.result.label(keyVerificationID)
+	id, err := p.result.RequiredLabel(keyVerificationID)
 	if err != nil {
 		return err
 	}
-	product, err := p.result.label(keyProduct)
+	product, err := p.result.RequiredLabel(keyProduct)
 	if err != nil {
 		return err
 	}
-	status, ok := p.result.text(keyStatus)
-	if !ok {
-		return fmt.Errorf("%s%s is missing or not a string", p.result.path, keyStatus)
+	status, said, err := p.result.Text(keyStatus)
+	if err != nil {
+		return err
+	}
+	if !said {
+		return fmt.Errorf("%s is missing", p.result.Name(keyStatus))
 	}
 	d := decide(status)
 	notice.UnknownStatus = d.unknown
@@ -99,34 +94,5 @@ func (p payload) unknownFields() []string {
 		top = slices.Concat(known, []string{keyID, keyType, "created", "data"})
 		data = slices.Concat(known, result, []string{"confidence"})
 	}
-	names := append(p.top.namesExcept(top), p.data.namesExcept(data)...)
-	slices.Sort(names)
-	names = slices.Compact(names)
-	return names[:min(len(names), maxUnknownFields)]
-}
-
-func (o object) namesExcept(known []string) []string {
-	var names []string
-	for key := range o.fields {
-		if slices.Contains(known, key) {
-			continue
-		}
-		if name := fieldName(key); name != "" {
-			names = append(names, o.path+name)
-		}
-	}
-	return names
-}
-
-// fieldName keeps the plain ASCII of a key, bounded: the names go to a log and a
-// table, and the key is the provider's to choose.
-func fieldName(key string) string {
-	kept := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("_.-", r):
-			return r
-		}
-		return -1
-	}, key)
-	return kept[:min(len(kept), maxUnknownFieldName)]
+	return edge.UnknownFields(p.top.NamesExcept(top), p.data.NamesExcept(data))
 }

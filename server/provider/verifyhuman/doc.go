@@ -3,9 +3,9 @@
 // and the status endpoints of its mobile API.
 //
 // It owns every VerifyHuman word: header names, payload keys, statuses, error
-// codes. It imports provider, verification and secret, never store, rpc,
-// sandbox or another adapter. It keeps no state, starts no goroutine, reads no
-// clock and retries nothing.
+// codes. It imports provider, edge, verification and secret, never store,
+// rpc, sandbox or another adapter. It keeps no state, starts no goroutine, reads
+// no clock and retries nothing.
 //
 //	Start ──► stable page? ──yes──► its URL, no call
 //	              └──no──► call (call.go) ──► hosted page, ref "token:<sha256>"

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -42,7 +43,7 @@ func (a *adapter) Fetch(ctx context.Context, product, ref string) (verification.
 	}
 	event, err := a.eventIn(answer, query)
 	if err != nil {
-		return verification.Event{}, unreadable(endpointStatus, err)
+		return verification.Event{}, endpointStatus.Unreadable(err)
 	}
 	return event, nil
 }
@@ -67,8 +68,7 @@ func statusQueryFor(product, ref string) (statusQuery, error) {
 	if !ok {
 		return statusQuery{}, notFetchable("the product's status endpoint takes a ref that begins with " + prefix)
 	}
-	// A path of dots would name another endpoint.
-	if !isLabel(id) || id == "." || id == ".." {
+	if !edge.IsPathLabel(id) {
 		return statusQuery{}, notFetchable("the ref holds no usable id")
 	}
 	query.id = id
@@ -87,21 +87,21 @@ func (a *adapter) status(ctx context.Context, q statusQuery) (*http.Request, err
 
 // eventIn reads the mobile API's envelope. An answer about another id, product
 // or environment is refused: it would decide somebody else's verification.
-func (a *adapter) eventIn(answer object, q statusQuery) (verification.Event, error) {
-	if !answer.holds(q.key, q.id) {
+func (a *adapter) eventIn(answer edge.Object, q statusQuery) (verification.Event, error) {
+	if !answer.Is(q.key, q.id) {
 		return verification.Event{}, fmt.Errorf("%s is not the id that was asked for", q.key)
 	}
-	if string(answer.fields["success"]) == "false" {
+	if string(answer.Raw("success")) == "false" {
 		return verification.Event{}, errors.New("success is false")
 	}
-	if said, ok := answer.text(keyProduct); ok && strings.ToLower(said) != q.product {
+	if said, ok, _ := answer.Text(keyProduct); ok && strings.ToLower(said) != q.product {
 		return verification.Event{}, errors.New("product is not the one that was asked for")
 	}
-	meta, err := answer.child("meta")
+	meta, err := answer.Child("meta")
 	if err != nil {
 		return verification.Event{}, err
 	}
-	if meta.has(keyEnvironment) && !meta.holds(keyEnvironment, string(a.settings.Environment)) {
+	if meta.Has(keyEnvironment) && !meta.Is(keyEnvironment, string(a.settings.Environment)) {
 		return verification.Event{}, errors.New("meta.environment is not the connection's environment")
 	}
 	return statusEvent(answer, q.product)
@@ -110,31 +110,30 @@ func (a *adapter) eventIn(answer object, q statusQuery) (verification.Event, err
 // statusEvent maps an outcome. VerifyHuman's mobile page documents two nulls:
 // no verification_id until the person has submitted, no outcome until there is
 // a decision.
-func statusEvent(answer object, product string) (verification.Event, error) {
+func statusEvent(answer edge.Object, product string) (verification.Event, error) {
 	event := verification.Event{Kind: verification.SessionOpened, Product: product}
-	if answer.has(keySessionID) {
-		id, err := answer.label(keySessionID)
-		if err != nil {
-			return verification.Event{}, err
-		}
-		event.Refs = append(event.Refs, sessionRefPrefix+id)
+	session, err := answer.Label(keySessionID)
+	if err != nil {
+		return verification.Event{}, err
 	}
-	if answer.has(keyVerificationID) {
-		id, err := answer.label(keyVerificationID)
-		if err != nil {
-			return verification.Event{}, err
-		}
+	if session != "" {
+		event.Refs = append(event.Refs, sessionRefPrefix+session)
+	}
+	id, err := answer.Label(keyVerificationID)
+	if err != nil {
+		return verification.Event{}, err
+	}
+	if id != "" {
 		event.Kind = verification.PersonSubmitted
 		event.Refs = append(event.Refs, verificationRefPrefix+id)
 	}
-	if !answer.has("outcome") {
-		return event, nil
+	outcome, said, err := answer.Text("outcome")
+	if err != nil {
+		return verification.Event{}, err
 	}
-	outcome, ok := answer.text("outcome")
-	if !ok {
-		return verification.Event{}, errors.New("outcome is not a string")
+	if said {
+		d := decide(outcome)
+		event.Kind, event.ReasonCodes = d.kind, d.reasonCodes
 	}
-	d := decide(outcome)
-	event.Kind, event.ReasonCodes = d.kind, d.reasonCodes
 	return event, nil
 }

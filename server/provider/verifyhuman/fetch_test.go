@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
@@ -44,7 +45,7 @@ func TestFetchAsksTheProductsEndpoint(t *testing.T) {
 				}
 				_, _ = io.WriteString(w, c.answer)
 			}))
-			if _, err := asFetcher(t, p).Fetch(t.Context(), c.product, c.ref); err != nil {
+			if _, err := providertest.AsFetcher(t, p).Fetch(t.Context(), c.product, c.ref); err != nil {
 				t.Errorf("Fetch: %v (%v)", err, errors.Unwrap(err))
 			}
 		})
@@ -77,7 +78,7 @@ func TestNotFetchable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := asFetcher(t, open(t, noCall(t))).Fetch(t.Context(), c.product, c.ref)
+			_, err := providertest.AsFetcher(t, open(t, noCall(t))).Fetch(t.Context(), c.product, c.ref)
 			if !errors.Is(err, provider.ErrNotFetchable) {
 				t.Errorf("Fetch: got %v, want ErrNotFetchable", err)
 			}
@@ -86,7 +87,7 @@ func TestNotFetchable(t *testing.T) {
 	t.Run("anything without a client key", func(t *testing.T) {
 		t.Parallel()
 		p := open(t, noCall(t), func(s *verifyhuman.Settings) { s.ClientKey = secret.Value{} })
-		if _, err := asFetcher(t, p).Fetch(t.Context(), "verifyage", "session:msess_1"); !errors.Is(err, provider.ErrNotFetchable) {
+		if _, err := providertest.AsFetcher(t, p).Fetch(t.Context(), "verifyage", "session:msess_1"); !errors.Is(err, provider.ErrNotFetchable) {
 			t.Errorf("Fetch: got %v, want ErrNotFetchable", err)
 		}
 	})
@@ -127,7 +128,7 @@ func TestFetchMapsTheEnvelope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := asFetcher(t, open(t, answering(t, http.StatusOK, c.answer))).Fetch(t.Context(), "verifyage", "session:msess_1")
+			got, err := providertest.AsFetcher(t, open(t, answering(t, http.StatusOK, c.answer))).Fetch(t.Context(), "verifyage", "session:msess_1")
 			c.want.Product = "verifyage"
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("Fetch:\n got %+v, %v\nwant %+v", got, err, c.want)
@@ -155,7 +156,7 @@ func TestFetchRefusesAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := asFetcher(t, open(t, answering(t, http.StatusOK, answer))).Fetch(t.Context(), "verifyage", "session:msess_1")
+			got, err := providertest.AsFetcher(t, open(t, answering(t, http.StatusOK, answer))).Fetch(t.Context(), "verifyage", "session:msess_1")
 			checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
 			if !reflect.DeepEqual(got, verification.Event{}) {
 				t.Errorf("Fetch returns an event with its error: %+v", got)
@@ -164,7 +165,7 @@ func TestFetchRefusesAnswers(t *testing.T) {
 	}
 	t.Run("with status 404 as a refusal", func(t *testing.T) {
 		t.Parallel()
-		_, err := asFetcher(t, open(t, answering(t, http.StatusNotFound, providerText))).Fetch(t.Context(), "verifyage", "session:msess_1")
+		_, err := providertest.AsFetcher(t, open(t, answering(t, http.StatusNotFound, providerText))).Fetch(t.Context(), "verifyage", "session:msess_1")
 		checkError(t, err, verification.KindRefused, "PROVIDER_REFUSED_REQUEST")
 	})
 }

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/google/uuid"
-
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -25,10 +24,6 @@ const (
 	keySessionID  = "session_id"
 	keyVerigateID = "verigate_id"
 )
-
-// uuidTextLength is the canonical form's; uuid.Parse would take others too, and
-// 32 hex digits can be anybody's reference.
-const uuidTextLength = 36
 
 var errTwoVerifications = errors.New("its reference keys name two different verifications")
 
@@ -50,14 +45,14 @@ func hashedRef(token string) string {
 // did not). Two different ids of ours are an error: picking one could decide the
 // wrong person's verification.
 func (p payload) addLinks(event *verification.Event) error {
-	for _, o := range []object{p.top, p.data} {
-		event.Keys = append(event.Keys, o.tokenRefs()...)
-		event.Refs = append(event.Refs, o.sessionRefs()...)
-		metadata, err := o.metadata()
+	for _, o := range []edge.Object{p.top, p.data} {
+		event.Keys = append(event.Keys, tokenRefs(o)...)
+		event.Refs = append(event.Refs, sessionRefs(o)...)
+		metadata, err := metadataIn(o)
 		if err != nil {
 			return err
 		}
-		ids := append(o.ourIDs(referenceKeys()), metadata.ourIDs(append(referenceKeys(), keyVerigateID))...)
+		ids := append(ourIDs(o, referenceKeys()), ourIDs(metadata, append(referenceKeys(), keyVerigateID))...)
 		for _, id := range ids {
 			if event.VerificationID != "" && event.VerificationID != id {
 				return errTwoVerifications
@@ -75,42 +70,39 @@ func distinct(refs []string) []string {
 	return slices.Compact(refs)
 }
 
-func (o object) tokenRefs() []string {
+func tokenRefs(o edge.Object) []string {
 	var refs []string
 	for _, key := range tokenKeys() {
-		if token, ok := o.text(key); ok && token != "" {
+		if token, said, _ := o.Text(key); said && token != "" {
 			refs = append(refs, hashedRef(token))
 		}
 	}
 	return refs
 }
 
-func (o object) sessionRefs() []string {
-	if id, err := o.label(keySessionID); err == nil {
+func sessionRefs(o edge.Object) []string {
+	if id, err := o.Label(keySessionID); err == nil && id != "" {
 		return []string{sessionRefPrefix + id}
 	}
 	return nil
 }
 
-// metadata returns the object under the key metadata, an empty one if something
+// metadataIn returns the object under the key metadata, an empty one if something
 // else stands there: a label of the provider's own is no reason to refuse.
-func (o object) metadata() (object, error) {
-	if raw := o.fields[keyMetadata]; len(raw) == 0 || raw[0] != '{' {
-		return object{}, nil
+func metadataIn(o edge.Object) (edge.Object, error) {
+	if !o.IsKind(keyMetadata, '{') {
+		return edge.Object{}, nil
 	}
-	return o.child(keyMetadata)
+	return o.Child(keyMetadata)
 }
 
 // ourIDs returns the values under keys that look like ids of this gateway.
-func (o object) ourIDs(keys []string) []string {
+func ourIDs(o edge.Object, keys []string) []string {
 	var ids []string
 	for _, key := range keys {
-		text, ok := o.text(key)
-		if !ok || len(text) != uuidTextLength {
-			continue
-		}
-		if id, err := uuid.Parse(text); err == nil {
-			ids = append(ids, id.String())
+		text, _, _ := o.Text(key)
+		if id, ok := edge.UUID(text); ok {
+			ids = append(ids, id)
 		}
 	}
 	return ids

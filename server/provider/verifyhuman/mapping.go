@@ -2,8 +2,8 @@ package verifyhuman
 
 import (
 	"strings"
-	"unicode"
 
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -47,26 +47,7 @@ func decide(status string) decision {
 		return decision{
 			kind:        verification.ReviewStarted,
 			reasonCodes: []string{ReasonUnknownStatus},
-			unknown:     showable(status),
+			unknown:     edge.Showable(status, maxUnknownStatus),
 		}
 	}
-}
-
-// showable keeps the printable runes of a text, at most maxUnknownStatus. What
-// is left of an empty or unprintable one is a question mark, so that "unknown"
-// never looks like "nothing unknown".
-func showable(text string) string {
-	var kept []rune
-	for _, r := range text {
-		if len(kept) == maxUnknownStatus {
-			break
-		}
-		if unicode.IsPrint(r) {
-			kept = append(kept, r)
-		}
-	}
-	if len(kept) == 0 {
-		return "?"
-	}
-	return string(kept)
 }

@@ -3,6 +3,7 @@ package verifyhuman
 import (
 	"net/url"
 
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -13,7 +14,7 @@ var _ verification.ReturnReader = (*adapter)(nil)
 // webhooks use (seed document). A person can write anything here.
 func (*adapter) ReturnRef(query url.Values) string {
 	id := query.Get("verification_id")
-	if id == "" || !isLabel(id) {
+	if !edge.IsLabel(id) {
 		return ""
 	}
 	return verificationRefPrefix + id

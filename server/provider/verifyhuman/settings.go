@@ -2,12 +2,10 @@ package verifyhuman
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -44,7 +42,7 @@ const (
 	SignatureTimestampBody SignatureMode = "ts_dot_body"
 )
 
-// Defaults and bounds of the settings.
+// Defaults of the settings.
 const (
 	// DefaultBaseURL is the host of VerifyHuman's hosted pages and the
 	// production base of its API reference.
@@ -54,8 +52,6 @@ const (
 	DefaultTimestampTolerance = 5 * time.Minute
 	// DefaultTimeout bounds one call to VerifyHuman.
 	DefaultTimeout = 10 * time.Second
-	// MaxTimeout is the longest accepted timeout of one call.
-	MaxTimeout = 60 * time.Second
 )
 
 // Settings is VerifyHuman's part of a connection in verigate.yaml. Start from
@@ -76,7 +72,8 @@ type Settings struct {
 	// TimestampTolerance is how far a webhook's timestamp header may lie from
 	// its arrival, either way.
 	TimestampTolerance time.Duration `yaml:"timestamp_tolerance"`
-	// Timeout bounds one call, from dialling to the last byte of the answer.
+	// Timeout bounds one call, from dialling to the last byte of the answer; at
+	// most edge.MaxTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// ClientKey is the publishable key for the mobile status endpoints.
 	// Without it nothing can be fetched.
@@ -106,33 +103,24 @@ func (s *Settings) SetEnvironment(e verification.Environment) { s.Environment = 
 // Validate returns everything that is wrong, in the order of the fields. It
 // does not look at Environment, which is no key of these settings.
 func (s *Settings) Validate(development bool) []provider.Problem {
-	var problems []provider.Problem
-	report := func(field, message string) {
-		if message != "" {
-			problems = append(problems, provider.Problem{Field: field, Message: message})
-		}
-	}
-	report("base_url", baseURLProblem(s.BaseURL, development))
-	report("api_key", requiredKeyProblem(s.APIKey))
-	report("auth_scheme", authSchemeProblem(s.AuthScheme))
+	var problems edge.Problems
+	problems.Report("base_url", edge.BaseURLProblem(s.BaseURL, "for example "+DefaultBaseURL, development))
+	problems.Report("api_key", requiredKeyProblem(s.APIKey))
+	problems.Report("auth_scheme", authSchemeProblem(s.AuthScheme))
 	if len(s.WebhookSecrets) == 0 {
-		report("webhook_secrets", "is empty; list at least one signing secret of the webhook endpoint")
+		problems.Report("webhook_secrets", "is empty; list at least one signing secret of the webhook endpoint")
 	}
 	for i, v := range s.WebhookSecrets {
 		if v.Empty() {
-			report(fmt.Sprintf("webhook_secrets[%d]", i), "is empty; remove it or give the signing secret")
+			problems.Report(fmt.Sprintf("webhook_secrets[%d]", i), "is empty; remove it or give the signing secret")
 		}
 	}
-	report("signature_mode", signatureModeProblem(s.SignatureMode))
+	problems.Report("signature_mode", signatureModeProblem(s.SignatureMode))
 	if s.TimestampTolerance <= 0 {
-		report("timestamp_tolerance", "must be longer than zero, for example 5m")
+		problems.Report("timestamp_tolerance", "must be longer than zero, for example 5m")
 	}
-	if s.Timeout <= 0 || s.Timeout > MaxTimeout {
-		report("timeout", "must be longer than zero and at most 60s, for example 10s")
-	}
-	if !s.ClientKey.Empty() {
-		report("client_key", keyProblem(s.ClientKey))
-	}
+	problems.Report("timeout", edge.TimeoutProblem(s.Timeout))
+	problems.Report("client_key", edge.KeyProblem(s.ClientKey))
 	return problems
 }
 
@@ -156,48 +144,5 @@ func requiredKeyProblem(key secret.Value) string {
 	if key.Empty() {
 		return "is missing; give the private API key as a reference, ${ENV_NAME} or file:/path"
 	}
-	return keyProblem(key)
-}
-
-// keyProblem refuses what cannot stand in a header. A key with a line break is
-// the usual trace of a file with more than one line.
-func keyProblem(key secret.Value) string {
-	for _, r := range key.Reveal() {
-		if r <= ' ' || r > '~' {
-			return "holds a space, a line break or a character outside ASCII; give the bare key"
-		}
-	}
-	return ""
-}
-
-// baseURLProblem never repeats the URL: a refused one may hold a password.
-func baseURLProblem(base string, development bool) string {
-	u, err := url.Parse(base)
-	if err != nil || !u.IsAbs() || u.Hostname() == "" {
-		return "must be an absolute URL, for example " + DefaultBaseURL
-	}
-	if u.User != nil || strings.ContainsAny(base, "?#") {
-		return "must have no user info, query or fragment; keys have settings of their own"
-	}
-	return schemeProblem(u, development)
-}
-
-func schemeProblem(u *url.URL, development bool) string {
-	switch {
-	case u.Scheme == "https":
-		return ""
-	case u.Scheme == "http" && development && isLoopback(u.Hostname()):
-		return ""
-	case development:
-		return "must start with https:// (http:// is for a loopback address only)"
-	}
-	return "must start with https://"
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	return edge.KeyProblem(key)
 }

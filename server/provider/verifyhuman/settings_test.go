@@ -9,17 +9,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 	"github.com/verigate/verigate/server/secret"
 )
-
-func fields(problems []provider.Problem) []string {
-	names := make([]string, 0, len(problems))
-	for _, p := range problems {
-		names = append(names, p.Field)
-	}
-	return names
-}
 
 func TestSettingsOfAConfiguration(t *testing.T) {
 	t.Setenv("VH_API_KEY", apiKey)
@@ -67,7 +60,7 @@ func TestValidateReportsEverythingAtOnce(t *testing.T) {
 		"timestamp_tolerance", "timeout", "client_key",
 	}
 	problems := s.Validate(true)
-	if got := fields(problems); !slices.Equal(got, want) {
+	if got := providertest.Fields(problems); !slices.Equal(got, want) {
 		t.Errorf("Validate reports %v, want %v", got, want)
 	}
 	for _, p := range problems {
@@ -97,7 +90,7 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			s := good()
 			c.change(s)
-			if got := fields(s.Validate(false)); !slices.Equal(got, []string{c.field}) {
+			if got := providertest.Fields(s.Validate(false)); !slices.Equal(got, []string{c.field}) {
 				t.Errorf("Validate reports %v, want [%s]", got, c.field)
 			}
 			if _, err := s.Open(deps()); err == nil || !strings.Contains(err.Error(), c.field) {
@@ -117,49 +110,19 @@ func TestValidate(t *testing.T) {
 
 func TestValidateBaseURL(t *testing.T) {
 	t.Parallel()
-	for base, allowed := range map[string]struct{ development, production bool }{
-		"https://app.verifyhuman.io":       {true, true},
-		"https://app.verifyhuman.io/":      {true, true},
-		"https://proxy.example:8443/vh":    {true, true},
-		"HTTPS://app.verifyhuman.io":       {true, true},
-		"http://127.0.0.1:8080":            {true, false},
-		"http://127.9.9.9":                 {true, false},
-		"http://[::1]:8080/sandbox":        {true, false},
-		"http://localhost:8080":            {true, false},
-		"http://app.verifyhuman.io":        {false, false},
-		"http://10.0.0.1":                  {false, false},
-		"http://127.0.0.1.example.com":     {false, false},
-		"http://localhost.example.com":     {false, false},
-		"":                                 {false, false},
-		"app.verifyhuman.io":               {false, false},
-		"//app.verifyhuman.io":             {false, false},
-		"/hosted":                          {false, false},
-		"https:///hosted":                  {false, false},
-		"https://:443":                     {false, false},
-		"https:app.verifyhuman.io":         {false, false},
-		"https://user:password@vh.example": {false, false},
-		"https://user@vh.example":          {false, false},
-		"https://vh.example?key=password":  {false, false},
-		"https://vh.example?":              {false, false},
-		"https://vh.example#":              {false, false},
-		"ftp://vh.example":                 {false, false},
-		"https://vh.example/\x00":          {false, false},
+	for base, allowed := range map[string]providertest.Gateways{
+		"https://app.verifyhuman.io":       providertest.EveryGateway,
+		"HTTPS://app.verifyhuman.io/":      providertest.EveryGateway,
+		"http://127.0.0.1:8080":            providertest.DevelopmentGateway,
+		"http://app.verifyhuman.io":        providertest.NoGateway,
+		"":                                 providertest.NoGateway,
+		"https://user:password@vh.example": providertest.NoGateway,
 	} {
 		t.Run("base_url "+base, func(t *testing.T) {
 			t.Parallel()
 			s := good()
 			s.BaseURL = base
-			for development, want := range map[bool]bool{true: allowed.development, false: allowed.production} {
-				problems := s.Validate(development)
-				if got := len(problems) == 0; got != want {
-					t.Errorf("development %t: got %v, want allowed %t", development, problems, want)
-				}
-				for _, p := range problems {
-					if p.Field != "base_url" || strings.Contains(p.Message, "password") {
-						t.Errorf("got problem %+v", p)
-					}
-				}
-			}
+			providertest.CheckBaseURL(t, s, allowed)
 		})
 	}
 }
@@ -171,13 +134,8 @@ func TestOpen(t *testing.T) {
 		s := good()
 		s.SetEnvironment("staging")
 		_, err := s.Open(provider.Deps{})
-		if err == nil {
-			t.Fatal("Open: no error")
-		}
-		for _, want := range []string{"environment", "HTTP client", "logger"} {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("Open: %v does not mention the %s", err, want)
-			}
+		if err == nil || !strings.Contains(err.Error(), "environment") || !strings.Contains(err.Error(), "logger") {
+			t.Errorf("Open: got %v, want an error that names both", err)
 		}
 	})
 	t.Run("returns a provider that fetches, and leaves the given client alone", func(t *testing.T) {

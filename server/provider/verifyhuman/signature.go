@@ -3,15 +3,13 @@ package verifyhuman
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
+	"github.com/verigate/verigate/server/provider/edge"
 )
 
 // The headers of VerifyHuman's webhooks page. The seed document sends only the
@@ -36,7 +34,7 @@ const maxTimestampDigits = 12
 // repeats no value. A signed body that is no JSON passes: it is Decode's to
 // call unreadable.
 func (a *adapter) Authenticate(w provider.Webhook) error {
-	signature, err := signatureIn(w.Header)
+	signature, err := edge.HeaderMAC(w.Header, headerSignature, signaturePrefix)
 	if err != nil {
 		return err
 	}
@@ -45,11 +43,11 @@ func (a *adapter) Authenticate(w provider.Webhook) error {
 		return err
 	}
 	if timestamp == "" && a.settings.SignatureMode == SignatureTimestampBody {
-		return unauthentic("header %s is missing, and signature_mode ts_dot_body needs it", headerTimestamp)
+		return edge.Unauthentic("header %s is missing, and signature_mode ts_dot_body needs it", headerTimestamp)
 	}
 	mode, ok := a.matchingMode(signature, timestamp, w.Body)
 	if !ok {
-		return unauthentic("no webhook secret matches header %s", headerSignature)
+		return edge.Unauthentic("no webhook secret matches header %s", headerSignature)
 	}
 	if err := a.checkAge(timestamp, w.ReceiveTime); err != nil {
 		return err
@@ -63,45 +61,18 @@ func (a *adapter) Authenticate(w provider.Webhook) error {
 	return nil
 }
 
-func unauthentic(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", provider.ErrUnauthentic, fmt.Sprintf(format, args...))
-}
-
-// signatureIn returns the MAC that the one signature header carries.
-func signatureIn(header http.Header) ([]byte, error) {
-	values := header.Values(headerSignature)
-	if len(values) == 0 {
-		return nil, unauthentic("header %s is missing", headerSignature)
-	}
-	if len(values) > 1 {
-		return nil, unauthentic("header %s is there more than once", headerSignature)
-	}
-	digits, ok := strings.CutPrefix(values[0], signaturePrefix)
-	if !ok {
-		return nil, unauthentic("header %s does not begin with %s", headerSignature, signaturePrefix)
-	}
-	mac, err := hex.DecodeString(digits)
-	if err != nil || len(mac) != sha256.Size {
-		return nil, unauthentic("header %s does not hold %d hex digits", headerSignature, hex.EncodedLen(sha256.Size))
-	}
-	return mac, nil
-}
-
 // timestampIn returns the timestamp header as it was sent, because its bytes may
 // be signed; empty if there is none. VerifyHuman's webhooks page defines it as
 // Unix seconds.
 func timestampIn(header http.Header) (string, error) {
-	values := header.Values(headerTimestamp)
-	if len(values) == 0 {
-		return "", nil
+	value, there, err := edge.OnlyHeader(header, headerTimestamp)
+	if err != nil || !there {
+		return "", err
 	}
-	if len(values) > 1 {
-		return "", unauthentic("header %s is there more than once", headerTimestamp)
+	if _, ok := unixSeconds(value); !ok {
+		return "", edge.Unauthentic("header %s is not a time in Unix seconds", headerTimestamp)
 	}
-	if _, ok := unixSeconds(values[0]); !ok {
-		return "", unauthentic("header %s is not a time in Unix seconds", headerTimestamp)
-	}
-	return values[0], nil
+	return value, nil
 }
 
 func unixSeconds(text string) (time.Time, bool) {
@@ -164,7 +135,7 @@ func (a *adapter) checkAge(timestamp string, received time.Time) error {
 	}
 	signed, ok := unixSeconds(timestamp)
 	if !ok || received.Sub(signed).Abs() > a.settings.TimestampTolerance {
-		return unauthentic("header %s is more than timestamp_tolerance away from the arrival; check both clocks", headerTimestamp)
+		return edge.Unauthentic("header %s is more than timestamp_tolerance away from the arrival; check both clocks", headerTimestamp)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/verigate/verigate/server/provider/edge"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -43,10 +44,10 @@ func (a *adapter) Start(ctx context.Context, r verification.StartSession) (verif
 	}
 	session, err := sessionIn(answer)
 	if err != nil {
-		return verification.Session{}, unreadable(endpointGenerate, err)
+		return verification.Session{}, endpointGenerate.Unreadable(err)
 	}
 	if strings.HasPrefix(a.base, "https:") && !strings.HasPrefix(session.HostedURL, "https:") {
-		return verification.Session{}, unreadable(endpointGenerate, errors.New("hosted_url is plain http"))
+		return verification.Session{}, endpointGenerate.Unreadable(errors.New("hosted_url is plain http"))
 	}
 	if session.ExpireTime.IsZero() {
 		// The page works for as long as was asked for, in whole hours.
@@ -93,20 +94,20 @@ func wholeHours(lifetime time.Duration) int64 {
 }
 
 // sessionIn reads the answer. expires_at may be absent, but not unreadable.
-func sessionIn(answer object) (verification.Session, error) {
-	page, _ := answer.text("hosted_url")
+func sessionIn(answer edge.Object) (verification.Session, error) {
+	page, _, _ := answer.Text("hosted_url")
 	if !isWebURL(page) {
 		return verification.Session{}, errors.New("hosted_url is missing or not an absolute http or https URL")
 	}
-	token, _ := answer.text("token")
+	token, _, _ := answer.Text("token")
 	if token == "" {
 		return verification.Session{}, errors.New("token is missing or empty")
 	}
 	session := verification.Session{HostedURL: page, Refs: []string{hashedRef(token)}}
-	if !answer.has("expires_at") {
+	if !answer.Has("expires_at") {
 		return session, nil
 	}
-	text, _ := answer.text("expires_at")
+	text, _, _ := answer.Text("expires_at")
 	expire, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return verification.Session{}, errors.New("expires_at is not an RFC 3339 time")

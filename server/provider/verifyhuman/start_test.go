@@ -1,12 +1,9 @@
 package verifyhuman_test
 
 import (
-	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -15,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -175,89 +171,4 @@ func TestStartRefusesAnswers(t *testing.T) {
 			t.Errorf("Start: %v (%v)", err, errors.Unwrap(err))
 		}
 	})
-}
-
-func TestStartFailuresOfTheConnection(t *testing.T) {
-	t.Parallel()
-	t.Run("a host without a name is told apart in the cause", func(t *testing.T) {
-		t.Parallel()
-		s, d := good(), deps()
-		d.HTTP = &http.Client{Transport: &http.Transport{
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
-				return nil, &net.DNSError{Err: providerText, Name: "app.verifyhuman.io", IsNotFound: true}
-			},
-		}}
-		p, err := s.Open(d)
-		if err != nil {
-			t.Fatalf("Open: %v", err)
-		}
-		_, err = p.Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "host name cannot be resolved")
-	})
-	t.Run("an untrusted certificate is told apart in the cause", func(t *testing.T) {
-		t.Parallel()
-		server := httptest.NewUnstartedServer(http.NotFoundHandler())
-		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-		server.StartTLS()
-		t.Cleanup(server.Close)
-		_, err := open(t, func(s *verifyhuman.Settings) { s.BaseURL = server.URL }).Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "certificate is not trusted")
-	})
-	t.Run("an answer that never ends is cut off by the timeout", func(t *testing.T) {
-		t.Parallel()
-		over := make(chan struct{})
-		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"hosted_url":`)
-			_ = http.NewResponseController(w).Flush()
-			<-over
-		}), func(s *verifyhuman.Settings) { s.Timeout = 50 * time.Millisecond })
-		t.Cleanup(func() { close(over) })
-		_, err := p.Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "within the connection's timeout")
-	})
-	t.Run("a connection that breaks repeats nothing of what came", func(t *testing.T) {
-		t.Parallel()
-		p := open(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Errorf("Hijack: %v", err)
-				return
-			}
-			_, _ = io.WriteString(conn, providerText+"\r\n\r\n")
-			_ = conn.Close()
-		}))
-		_, err := p.Start(t.Context(), startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		checkCause(t, err, "the connection broke")
-	})
-	t.Run("the caller's own deadline stays visible", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
-		defer cancel()
-		_, err := open(t).Start(ctx, startSession())
-		checkError(t, err, verification.KindUnavailable, "PROVIDER_UNAVAILABLE")
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v, want context.DeadlineExceeded in the chain", errors.Unwrap(err))
-		}
-	})
-}
-
-func checkCause(t *testing.T, err error, want string) {
-	t.Helper()
-	if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), want) {
-		t.Errorf("got the cause %v, want one that says %q", cause, want)
-	}
-}
-
-// asFetcher returns the capability of an opened adapter.
-func asFetcher(t *testing.T, p provider.Provider) provider.Fetcher {
-	t.Helper()
-	f, ok := p.(provider.Fetcher)
-	if !ok {
-		t.Fatal("the adapter cannot fetch")
-	}
-	return f
 }
