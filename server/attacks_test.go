@@ -19,11 +19,14 @@ import (
 )
 
 // target is what somebody aims at, by its names.
-type target struct{ id, reference, key string }
+type target struct{ id, reference, key, delivery string }
 
 // nothing is a target that does not exist.
 func nothing() target {
-	return target{id: "01900000-0000-7000-8000-000000000000", reference: "order-of-nobody", key: "0011223344556677"}
+	return target{
+		id: "01900000-0000-7000-8000-000000000000", reference: "order-of-nobody", key: "0011223344556677",
+		delivery: "01900000-0000-7000-8000-000000000001",
+	}
 }
 
 // attack is one way to make a call.
@@ -40,7 +43,7 @@ type attack struct {
 
 // attacks are all calls of the contract. A call that is not here fails
 // TestTheWalkKnowsEveryCallOfTheContract.
-func attacks() []attack { return append(callerAttacks(), operatorAttacks()...) }
+func attacks() []attack { return slices.Concat(callerAttacks(), operatorAttacks(), deliveryAttacks()) }
 
 func callerAttacks() []attack {
 	const write, read = access.VerificationsWrite, access.VerificationsRead
@@ -110,8 +113,8 @@ type scene struct {
 	*gateway
 
 	users, liveUsers *issuer
-	// victim is a verification of shopTest with the subject "victim", and an API
-	// key of shopTest.
+	// victim is a verification of shopTest with the subject "victim", an API key of
+	// shopTest, and a delivery that waits there.
 	victim target
 	// owner may do everything in shopTest.
 	owner string
@@ -133,7 +136,7 @@ func newScene(t *testing.T, dsn string, change func(*config.Config)) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.victim = target{id: started.GetVerification().GetId(), reference: "victim-order", key: keyID(s.newKey(shopTest()))}
+	s.victim = target{id: started.GetVerification().GetId(), reference: "victim-order", key: keyID(s.newKey(shopTest())), delivery: s.park(t)}
 	s.owner = s.newKeyFor(shopTest(), access.KeyScopes()...)
 	return s
 }

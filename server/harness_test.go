@@ -282,3 +282,9 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+// eventAPI returns a client of EventService with a credential.
+func (g *gateway) eventAPI(credential string) verigatev1connect.EventServiceClient {
+	return verigatev1connect.NewEventServiceClient(
+		connect.NewClient(connecthttp.NewTransport(newHTTPClient(g.t, true, credential), g.url)))
+}

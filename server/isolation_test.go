@@ -8,6 +8,7 @@ import (
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/server/pgdev/pgtest"
+	"github.com/verigate/verigate/server/verification"
 )
 
 // walk is every call that can be aimed at one verification.
@@ -125,6 +126,9 @@ func (s *scene) wantVictimUntouched(t *testing.T) {
 	t.Helper()
 	if v := s.in(t).state(s.victim.id); v.GetState() != pending || v.GetVersion() != 2 || v.GetSubject() != "victim" {
 		t.Errorf("the victim is now %v", v)
+	}
+	if d := s.waiting(t); d.ID.String() != s.victim.delivery || d.Effect != verification.Unmatched {
+		t.Errorf("the victim's delivery is now %+v", d)
 	}
 	key, err := s.server.Store().Key(t.Context(), s.victim.key)
 	if err != nil || !key.RevokeTime.IsZero() || !key.ExpireTime.IsZero() || key.SuccessorID != "" {

@@ -17,6 +17,7 @@ func (m *marked) configured() []mark {
 	return []mark{
 		{what: "the client tokens' signing secret", text: tokenSecret},
 		{what: "the encryption secret", text: encryptionSecret},
+		{what: "the callbacks' secret", text: callbackSecret},
 		{what: "the provider's API key", text: labKey},
 		{what: "the provider's webhook secret", text: labSecret},
 		{what: "the webhook secret that rotates out", text: "whsec_rotated_out"},
@@ -33,8 +34,8 @@ func (m *marked) places(metrics string) map[string]string {
 	m.t.Helper()
 	cfg := m.options.Config
 	asJSON, err := json.Marshal(struct {
-		Database, Tokens, Sealing any
-	}{cfg.DatabaseURL, cfg.ClientTokenKeys, cfg.EncryptionKeys})
+		Database, Tokens, Sealing, Callbacks any
+	}{cfg.DatabaseURL, cfg.ClientTokenKeys, cfg.EncryptionKeys, cfg.Callbacks})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -9,9 +9,11 @@
 //	          /metrics, gRPC reflection
 //	all       /livez /readyz
 //
-// What runs beside them: the tail of the transition log, the feed of the event
-// streams, the sweep of the clock, the purge, and a look at renewed certificates. It imports everything below it;
-// only cmd imports it. Concrete adapters come in through the configuration.
+// What runs beside them: the tail of the transition log, the dispatcher that puts
+// events into their order, the feed of the event streams, the jobs that nodes
+// share (callbacks and reconciliation), the sweep of the clock, the purges, and a
+// look at renewed certificates. It imports everything below it; only cmd imports
+// it. Concrete adapters come in through the configuration.
 package server
 
 import (
@@ -28,6 +30,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/callback"
 	"github.com/verigate/verigate/server/config"
 	"github.com/verigate/verigate/server/returnleg"
 	"github.com/verigate/verigate/server/rpc"
@@ -38,8 +41,12 @@ import (
 	"github.com/verigate/verigate/server/webhook"
 )
 
-// stopPatience is what remains for requests after the streams have ended.
-const stopPatience = 10 * time.Second
+const (
+	// stopPatience is what remains for requests after the streams have ended.
+	stopPatience = 10 * time.Second
+	// workPatience is what remains for jobs after that.
+	workPatience = 2 * time.Second
+)
 
 // Options is what a Server is made of.
 type Options struct {
@@ -56,21 +63,22 @@ type Options struct {
 
 // Server is one node. Every node is the same; they share the database only.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	store    *store.Store
-	catalog  *catalog
-	hub      *watch.Hub
-	feed     *watch.Feed
-	metrics  *telemetry.Metrics
-	domain   *verification.Service
-	limits   *access.Limits
-	uses     *access.Uses
-	readyz   *readiness
-	draining chan struct{}
-	drain    sync.Once
-	ports    []*port
-	running  sync.WaitGroup
+	options    Options
+	log        *slog.Logger
+	store      *store.Store
+	catalog    *catalog
+	hub        *watch.Hub
+	feed       *watch.Feed
+	dispatcher *callback.Dispatcher
+	metrics    *telemetry.Metrics
+	domain     *verification.Service
+	limits     *access.Limits
+	uses       *access.Uses
+	readyz     *readiness
+	draining   chan struct{}
+	drain      sync.Once
+	ports      []*port
+	running    sync.WaitGroup
 	// unwritten are audit entries that the database did not take yet.
 	unwritten auditBacklog
 }
@@ -93,11 +101,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.store, s.readyz.store = opened, opened
 	s.hub = watch.NewHub(o.Config.Watch.MaxWatchers)
 	s.feed = watch.NewFeed(s.store, o.Config.Watch.PollInterval, o.Log)
+	s.dispatcher = s.newDispatcher()
 	s.metrics = telemetry.NewMetrics(s.hub.Count)
 	s.limits = access.NewLimits(s.catalog.rates, time.Now, s.metrics.Limited)
 	s.uses = &access.Uses{Write: s.store.UseKeys, Log: o.Log, Now: time.Now}
 	s.domain = verification.NewService(verification.Deps{
-		Store: s.store, Catalog: s.catalog, Waker: s.hub, Meter: s.metrics, Log: o.Log,
+		Store: s.store, Catalog: s.catalog, Waker: wakers{s}, Meter: s.metrics, Log: o.Log,
 		Now: time.Now, Random: rand.Reader, ReturnURL: o.Config.PublicURL + returnleg.Path,
 		WebhookURL: cmp.Or(o.Config.WebhooksURL, o.Config.PublicURL) + webhook.Path, EventsSuffix: webhook.EventsSuffix,
 	})
@@ -122,13 +131,16 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if len(listeners) != len(s.ports) {
 		return errors.New("server: as many listeners are needed as there are addresses")
 	}
+	stopWork, err := s.work(ctx)
+	if err != nil {
+		return err
+	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	s.upkeep(background)
 	if file := s.options.Config.Fingerprint; file != "" {
 		s.audit(ctx, verification.AuditStart, map[string]string{"configuration": file})
 	}
 	ended, rest := s.serveAll(listeners)
-	var err error
 	select {
 	case err = <-ended:
 		// One port without the others is no gateway.
@@ -138,10 +150,18 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	stopBackground()
 	s.running.Wait()
+	err = errors.Join(err, s.endWork(ctx, stopWork))
 	s.catalog.current.Load().http.CloseIdleConnections()
 	s.store.Close()
 	s.log.InfoContext(ctx, "stopped")
 	return err
+}
+
+// endWork lets running jobs finish for a moment.
+func (s *Server) endWork(ctx context.Context, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workPatience)
+	defer cancel()
+	return stop(ctx)
 }
 
 // unexpected drops the error that every stopped server reports.
@@ -193,7 +213,7 @@ func (s *Server) operatorService() *rpc.Operator {
 	reader := &webhook.Reader{Connections: s.catalog, Meter: s.metrics, Log: s.log}
 	return &rpc.Operator{
 		Keys:  &access.Admin{Store: s.store, Random: rand.Reader, Now: time.Now},
-		Audit: s.store, Erase: s.domain.EraseSubject,
+		Audit: s.store, Erase: s.domain.EraseSubject, Callbacks: s.store,
 		Verifications: s.domain, ReadAgain: reader.ReadAgain, Pollable: s.catalog.Pollable,
 	}
 }

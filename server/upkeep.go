@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/verigate/verigate/server/reconcile"
 	"github.com/verigate/verigate/server/watch"
 )
 
@@ -13,8 +14,8 @@ const (
 	sweepInterval = time.Second
 	// usesInterval is how late the last use of an API key is written.
 	usesInterval = 30 * time.Second
-	// purgeInterval is how late a delivery is purged, purgeBatch how many one
-	// transaction purges.
+	// purgeInterval is how late a delivery or an event is purged, purgeBatch how
+	// many one statement purges.
 	purgeInterval = time.Minute
 	purgeBatch    = 500
 )
@@ -25,9 +26,12 @@ func (s *Server) upkeep(ctx context.Context) {
 		Log: s.store, Hub: s.hub, Interval: s.options.Config.Watch.PollInterval, Logger: s.log, Polled: s.metrics.Polled,
 	}
 	s.running.Go(func() { tail.Run(ctx) })
+	s.running.Go(func() { s.dispatcher.Run(ctx) })
 	s.running.Go(func() { s.feed.Run(ctx) })
+	s.running.Go(func() { reconcile.NewScheduler(s.reconciliation()).Run(ctx) })
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
+	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of events", s.purgeEvents) })
 	s.running.Go(func() { s.warnOfMissingKeys(ctx) })
 	s.running.Go(func() { s.every(ctx, auditInterval, "writing the audit log", s.writeAudit) })
 	s.running.Go(func() { s.uses.Run(ctx, usesInterval) })
@@ -92,6 +96,18 @@ func (s *Server) purge(ctx context.Context) error {
 		}
 		if purged < purgeBatch {
 			return nil
+		}
+	}
+}
+
+// purgeEvents forgets the places of events, and finished callbacks, that were
+// kept as long as the configuration says.
+func (s *Server) purgeEvents(ctx context.Context) error {
+	before := time.Now().Add(-s.catalog.current.Load().events)
+	for {
+		purged, err := s.store.PurgeEvents(ctx, before, purgeBatch)
+		if err != nil || purged < purgeBatch {
+			return err
 		}
 	}
 }

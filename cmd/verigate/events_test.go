@@ -107,7 +107,7 @@ func endsWith(code connect.Code) func(context.Context, eventStream) error {
 
 func justEnds(context.Context, eventStream) error { return nil }
 
-func hangs(ctx context.Context, _ eventStream) error {
+func staysOpen(ctx context.Context, _ eventStream) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -252,7 +252,7 @@ func TestFollowingGoesOnFromTheLastCursorWhateverEndsAStream(t *testing.T) {
 			})
 		}),
 		tells(9, 9, justEnds),
-		tells(10, 12, hangs),
+		tells(10, 12, staysOpen),
 	)
 	b.want(exitPass, b.run("events", "--follow", "--json", "--after", "now", "--flow", "identity", "--limit", "6"), "", "reconnecting in 123ms")
 	ids, cursors := b.lines()
@@ -283,7 +283,7 @@ func TestFollowingGivesUpWhereRetryingCannotHelp(t *testing.T) {
 	} {
 		t.Run(code.String(), func(t *testing.T) {
 			t.Parallel()
-			b, fake := eventBench(t, tells(1, 1, endsWith(code)), tells(2, 2, hangs))
+			b, fake := eventBench(t, tells(1, 1, endsWith(code)), tells(2, 2, staysOpen))
 			b.want(exit, b.run("events", "--follow"), "v1", "over")
 			if n := len(fake.cursors()); n != 1 {
 				t.Errorf("it tried %d times", n)
@@ -294,7 +294,7 @@ func TestFollowingGivesUpWhereRetryingCannotHelp(t *testing.T) {
 
 func TestASilentEventStreamIsOpenedAgain(t *testing.T) {
 	t.Parallel()
-	b, fake := eventBench(t, tells(1, 1, hangs), tells(2, 2, hangs))
+	b, fake := eventBench(t, tells(1, 1, staysOpen), tells(2, 2, staysOpen))
 	go func() { (<-b.alarms).ring() }()
 	b.want(exitPass, b.run("events", "--follow", "--limit", "2"), "v2", "no message for 45s; reconnecting")
 	if began := fake.cursors(); len(began) != 2 || (began[1] != "c1" && began[1] != "") {
@@ -328,7 +328,7 @@ func TestAReaderThatIsGoneEndsTheCommand(t *testing.T) {
 	for name, args := range map[string][]string{"following": {"events", "--follow"}, "reading pages": {"events"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, fake := eventBench(t, tells(1, 1, hangs))
+			b, fake := eventBench(t, tells(1, 1, staysOpen))
 			fake.list = pagesOf(1)
 			b.world.std.Out = closedPipe{}
 			b.want(exitInternal, b.run(args...), "", "closed pipe")

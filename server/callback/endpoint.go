@@ -59,7 +59,7 @@ type endpointName struct {
 // by the mutex of endpoints.
 type endpoint struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-	// closedAgain is when a broken one is tried again, in Unix nanoseconds.
+	// tryAgain is when a broken one is tried again, in Unix nanoseconds.
 	tryAgain atomic.Int64
 	running  int
 	used     time.Time
@@ -107,7 +107,7 @@ func (s *endpoints) admit(scope verification.Scope, address string, now time.Tim
 	e := s.get(endpointName{scope, originOf(address)})
 	e.used = now
 	if e.running >= atOnce {
-		return nil, e.full.next(now, now.Add(soonest), s.random())
+		return nil, e.full.next(now.Add(soonest), s.random())
 	}
 	tell, err := e.breaker.Allow()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *endpoints) admit(scope verification.Scope, address string, now time.Tim
 		if again := time.Unix(0, e.tryAgain.Load()); errors.Is(err, gobreaker.ErrOpenState) && again.After(from) {
 			from = again
 		}
-		return nil, e.broken.next(now, from, s.random())
+		return nil, e.broken.next(from, s.random())
 	}
 	e.running++
 	return &pass{all: s, own: e, tell: tell}, time.Time{}
@@ -123,9 +123,9 @@ func (s *endpoints) admit(scope verification.Scope, address string, now time.Tim
 
 // next returns a time from the given one on that nobody else got, as long as
 // there are any.
-func (q *queue) next(now, from time.Time, random float64) time.Time {
+func (q *queue) next(from time.Time, random float64) time.Time {
 	q.last = q.last.Add(q.gap)
-	if q.last.Before(from) || q.last.After(now.Add(q.spread)) {
+	if q.last.Before(from) || q.last.After(from.Add(q.spread)) {
 		q.last = from
 	}
 	return q.last.Add(time.Duration(random * float64(q.gap)))

@@ -126,6 +126,7 @@ func newEdgeWith(auth rpc.Authenticator, limits rpc.Limits, keys *vault, timing 
 	verigatev1connect.RegisterOperatorServiceHandler(e.api, &rpc.Operator{
 		Keys:  &access.Admin{Store: keys, Random: rand.Reader, Now: time.Now},
 		Audit: keys, Erase: domain.EraseSubject,
+		Verifications: domain, ReadAgain: e.row.drawer.readAgain, Pollable: func(connection string) bool { return connection == "fake" },
 	})
 	return e
 }

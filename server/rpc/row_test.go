@@ -25,6 +25,8 @@ type row struct {
 	referred []string
 	// audit keeps entries.
 	audit func(e *verification.AuditEntry)
+	// drawer keeps deliveries.
+	drawer drawer
 }
 
 // watchReads has a function called after each read from now on.

@@ -15,21 +15,23 @@ const namespace = "verigate"
 
 // Metrics are the process's Prometheus metrics, in a registry of their own.
 type Metrics struct {
-	registry        *prometheus.Registry
-	events          *prometheus.CounterVec
-	parked          *prometheus.CounterVec
-	mismatched      *prometheus.CounterVec
-	refused         *prometheus.CounterVec
-	unknownStatus   *prometheus.CounterVec
-	calls           *prometheus.HistogramVec
-	unauthenticated *prometheus.CounterVec
-	limited         *prometheus.CounterVec
-	origins         prometheus.Counter
-	tailPolls       prometheus.Counter
-	missed          *prometheus.CounterVec
-	fetches         *prometheus.CounterVec
-	unresolved      *prometheus.GaugeVec
-	pollable        *prometheus.GaugeVec
+	registry         *prometheus.Registry
+	events           *prometheus.CounterVec
+	parked           *prometheus.CounterVec
+	mismatched       *prometheus.CounterVec
+	callbackAttempts *prometheus.CounterVec
+	callbacks        *prometheus.CounterVec
+	refused          *prometheus.CounterVec
+	unknownStatus    *prometheus.CounterVec
+	calls            *prometheus.HistogramVec
+	unauthenticated  *prometheus.CounterVec
+	limited          *prometheus.CounterVec
+	origins          prometheus.Counter
+	tailPolls        prometheus.Counter
+	missed           *prometheus.CounterVec
+	fetches          *prometheus.CounterVec
+	unresolved       *prometheus.GaugeVec
+	pollable         *prometheus.GaugeVec
 }
 
 // NewMetrics registers everything. watchers reports the open ones.
@@ -42,6 +44,10 @@ func NewMetrics(watchers func() int) *Metrics {
 			"connection"),
 		mismatched: counter("deliveries_mismatched_total", "Deliveries whose provider id and reference name different verifications; they are parked.",
 			"connection"),
+		callbackAttempts: counter("callback_attempts_total", "Attempts at delivering callbacks, by how they ended.",
+			"outcome"),
+		callbacks: counter("callbacks_total", "Callbacks that are over, by how they ended.",
+			"state"),
 		refused: counter("webhooks_refused_total", "Webhook requests that were not stored.",
 			"connection", "reason"),
 		unknownStatus: counter("provider_unknown_status_total", "Provider statuses that the adapter does not know, taken as a review.",
@@ -72,7 +78,7 @@ func NewMetrics(watchers func() int) *Metrics {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
 	}, func() float64 { return float64(watchers()) })
-	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
+	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.callbackAttempts, m.callbacks, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
 		m.missed, m.fetches, m.unresolved, m.pollable,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -129,6 +135,14 @@ func (m *Metrics) Forget(connection string) {
 	m.unresolved.DeleteLabelValues(connection)
 	m.pollable.DeleteLabelValues(connection)
 }
+
+// CallbackAttempted implements callback.Meter.
+func (m *Metrics) CallbackAttempted(outcome string) {
+	m.callbackAttempts.WithLabelValues(outcome).Inc()
+}
+
+// CallbackFinished implements callback.Meter.
+func (m *Metrics) CallbackFinished(state string) { m.callbacks.WithLabelValues(state).Inc() }
 
 // Refused implements webhook.Meter.
 func (m *Metrics) Refused(connection, reason string) {

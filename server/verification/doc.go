@@ -14,7 +14,9 @@
 //	provider ── Deliver ─► keep delivery ─► ladder ─► lock row ─┐
 //	person ──── Return ────────────────────────────► lock row ─┼─► move ─► transition ─commit─► Waker
 //	clock ───── Sweep ─────────────────────────────► lock row ─┤
-//	caller ──── Cancel ────────────────────────────► lock row ─┘
+//	caller ──── Cancel ────────────────────────────► lock row ─┤
+//	operator ── Bind, Replay ─► lock delivery ─────► lock row ─┤
+//	operator ── Override, with an audit entry ─────► lock row ─┘
 //
 // move (move.go) is the only place where a state changes. The transition that
 // it records is the outbox: whoever wants to know what happened reads it after

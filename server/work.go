@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"github.com/verigate/verigate/server/callback"
+	"github.com/verigate/verigate/server/jobs"
+	"github.com/verigate/verigate/server/reconcile"
+)
+
+const (
+	// callbacksAtOnce and fetchesAtOnce are how many jobs of each queue a node
+	// does at a time. They wait for others' servers most of the time.
+	callbacksAtOnce = 64
+	fetchesAtOnce   = 16
+)
+
+// work takes jobs from the queue that all nodes share: callbacks to deliver, and
+// verifications to ask providers about. The returned function ends it.
+func (s *Server) work(ctx context.Context) (stop func(context.Context) error, err error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, callback.NewWorker(callback.Options{
+		Store: s.store, Client: &http.Client{Transport: current{s.catalog}}, Secrets: s.catalog.callbackSecrets,
+		Meter: s.metrics, Log: s.log,
+	}))
+	river.AddWorker(workers, reconcile.NewWorker(s.reconciliation()))
+	return s.store.Work(ctx, workers, map[string]int{
+		jobs.CallbackQueue: callbacksAtOnce, jobs.FetchQueue: fetchesAtOnce,
+	}, s.log)
+}
+
+func (s *Server) reconciliation() reconcile.Deps {
+	return reconcile.Deps{
+		Store: s.store, Domain: s.domain, Connections: s.catalog, Meter: s.metrics, Log: s.log,
+		Now: time.Now, Random: rand.Float64,
+	}
+}
+
+// newDispatcher puts events into their order as soon as this node made one, and
+// soon after another did.
+func (s *Server) newDispatcher() *callback.Dispatcher {
+	d := callback.NewDispatcher(s.store, s.log)
+	d.Interval, d.Sequenced = s.options.Config.Watch.PollInterval, s.feed.Poke
+	return d
+}
+
+// wakers tell everybody on this node who waits for changes.
+type wakers struct{ *Server }
+
+// Wake implements verification.Waker.
+func (w wakers) Wake(id uuid.UUID, version int64) {
+	w.hub.Wake(id, version)
+	w.dispatcher.Poke()
+}
+
+// current sends by whatever client the configuration in force has.
+type current struct{ catalog *catalog }
+
+// RoundTrip implements http.RoundTripper.
+func (c current) RoundTrip(r *http.Request) (*http.Response, error) {
+	return c.catalog.current.Load().http.Transport.RoundTrip(r)
+}
