@@ -14,6 +14,7 @@ func TestTheCodeInThePagesIsThatOfTheFilesThatAreTested(t *testing.T) {
 	t.Parallel()
 	for page, sources := range map[string][]string{
 		"callbacks.md": {"docs/receiver/receiver.go", "clients/ts/test/receiver.ts"},
+		"events.md":    {"docs/consumer/consumer.go"},
 		"../README.md": {"docs/receiver/receiver.go", "clients/ts/test/receiver.ts"},
 	} {
 		text, err := os.ReadFile(page)

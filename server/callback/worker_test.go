@@ -81,7 +81,7 @@ func TestAFailureIsTriedAgainLaterAndLater(t *testing.T) {
 		}
 	}
 	attempts, err := g.store.CallbackAttempts(t.Context(), shop, c.ID)
-	if err != nil || len(attempts) != 5 || attempts[3].StatusCode != 302 || attempts[4].Reason != "" || attempts[4].Number != 5 {
+	if err != nil || len(attempts) != 5 || attempts[3].StatusCode != http.StatusFound || attempts[4].Reason != "" || attempts[4].Number != 5 {
 		t.Errorf("the attempts are %+v (%v)", attempts, err)
 	}
 }

@@ -41,6 +41,18 @@ func TestAFoundDecisionIsAppliedOnce(t *testing.T) {
 	}
 }
 
+func TestWhatThePersonDidIsFoundToo(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	id := g.start(human)
+	g.clock.forward(lifetime - fetchAfter)
+	g.done(g.worker(), id)
+	g.want(id, verification.Processing, 0, true)
+	if g.meter.of("found/human") != 1 {
+		t.Errorf("%d were found", g.meter.of("found/human"))
+	}
+}
+
 func TestNobodyAsksAfterTheWebhookCame(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -130,7 +131,7 @@ func toDelivery(d *verification.Delivery) *verigatev1.Delivery {
 		shown.VerificationId = d.VerificationID.String()
 	}
 	if !d.Emptied {
-		shown.ProviderRefs = append(append(shown.ProviderRefs, d.Event.Keys...), d.Event.Refs...)
+		shown.ProviderRefs = slices.Concat(d.Event.Keys, d.Event.Refs)
 	}
 	return shown
 }

@@ -253,8 +253,10 @@ func TestADedupeKeyIsSeenElsewhere(t *testing.T) {
 		}
 		return elsewhere
 	}
-	if seen(mine) || seen(mine) {
-		t.Error("what nobody else brought was seen elsewhere")
+	for range 2 {
+		if seen(mine) {
+			t.Error("what nobody else brought was seen elsewhere")
+		}
 	}
 	other.DedupeKey = mine.DedupeKey
 	if !seen(other) || seen(mine) {

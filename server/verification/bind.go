@@ -70,7 +70,7 @@ func checkWaits(d *Delivery) error {
 		return NewError(KindRefused, "DELIVERY_SETTLED",
 			"the delivery does not wait for a verification; it is "+string(d.Effect))
 	}
-	if false {
+	if d.Emptied {
 		return errDeliveryPurged
 	}
 	return nil

@@ -210,7 +210,14 @@ func TestAnAnswerBindsWhatItNames(t *testing.T) {
 	g.fetched(id, said(id, verification.PersonSubmitted, "verification:new"), applied)
 	g.stored(parked, applied)
 	g.want(id, approved, verification.Exact)
-	if v := g.get(id); v.BindTime.IsZero() {
+
+	named := g.start("polled")
+	g.fetched(named, said(named, verification.SessionOpened), duplicate)
+	if v := g.get(named); !v.BindTime.IsZero() {
+		t.Error("it is marked as bound by what Start knew")
+	}
+	g.fetched(named, said(named, verification.SessionOpened, "verification:newer"), duplicate)
+	if v := g.get(named); !v.BindTime.Equal(g.clock.Now()) {
 		t.Error("it is not marked as bound")
 	}
 }

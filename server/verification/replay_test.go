@@ -107,6 +107,12 @@ func TestAReplay(t *testing.T) {
 			g.stored(waits, applied)
 			g.want(a, approved, verification.Exact)
 		},
+	})
+}
+
+func TestWhatAReplayMakesOfADelivery(t *testing.T) {
+	t.Parallel()
+	sentences(t, map[string]func(g *gateway){
 		"guesses only what a waiting delivery may": func(g *gateway) {
 			a, d := g.start("identity"), g.unread()
 			event := verification.Event{Kind: passed, Product: "identity", Refs: []string{"verification:1"}}
@@ -161,7 +167,13 @@ func TestAReplay(t *testing.T) {
 				g.t.Errorf("it is %+v (%v)", got, err)
 			}
 		},
-		"of what the provider sent again meanwhile decides nothing twice": func(g *gateway) {
+	})
+}
+
+func TestAReplayCountsOnceAndKeepsNothingErased(t *testing.T) {
+	t.Parallel()
+	sentences(t, map[string]func(g *gateway){
+		"when the provider sent it again meanwhile": func(g *gateway) {
 			a, d := g.start("identity"), g.unread()
 			g.deliver(withKey(g.webhook(passed), tokenOf(a)), applied)
 			again := withKey(g.webhook(verification.RevisedToRejected), tokenOf(a))
@@ -177,7 +189,7 @@ func TestAReplay(t *testing.T) {
 			g.bare(d, duplicate, uuid.Nil)
 			g.want(a, approved, verification.Exact)
 		},
-		"makes the provider's next attempt a duplicate": func(g *gateway) {
+		"before the provider's next attempt, which is a duplicate then": func(g *gateway) {
 			a, d := g.start("identity"), g.unread()
 			if _, err := g.replay(d, reading(named(passed, a))); err != nil {
 				g.t.Fatal(err)
@@ -187,7 +199,7 @@ func TestAReplay(t *testing.T) {
 			g.deliver(again, duplicate)
 			g.bare(again, duplicate, uuid.Nil)
 		},
-		"twice is once": func(g *gateway) {
+		"after it was applied": func(g *gateway) {
 			a := g.start("identity")
 			g.start("identity")
 			d := g.waiting(passed, "verification:1")
@@ -196,7 +208,7 @@ func TestAReplay(t *testing.T) {
 			}
 			g.replayRefused(d, "DELIVERY_APPLIED")
 		},
-		"of an erased person's keeps nothing": func(g *gateway) {
+		"and keeps nothing of an erased person": func(g *gateway) {
 			a, d := g.startAnna("identity"), g.unread()
 			g.erase()
 			got, err := g.replay(d, reading(named(passed, a, "verification:m-ref")))
@@ -206,7 +218,7 @@ func TestAReplay(t *testing.T) {
 			g.bare(d, stale, a)
 			g.gone("m-ref")
 		},
-		"of what waits about an erased person keeps nothing": func(g *gateway) {
+		"and keeps nothing of an erased person for whom it waited": func(g *gateway) {
 			a := g.startAnna("identity")
 			g.start("identity")
 			d := g.waiting(passed, "verification:m-ref")
