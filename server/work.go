@@ -17,7 +17,7 @@ import (
 const (
 	// callbacksAtOnce and fetchesAtOnce are how many jobs of each queue a node
 	// does at a time. They wait for others' servers most of the time.
-	callbacksAtOnce = 64
+	callbacksAtOnce = 128
 	fetchesAtOnce   = 16
 )
 

@@ -77,6 +77,9 @@ type Options struct {
 	// AttemptTimeout bounds an attempt, the reading of its answer included; zero
 	// means 15 s.
 	AttemptTimeout time.Duration
+	// Patience is how long a job waits for its turn at a busy receiver before it
+	// is put off; zero means a second.
+	Patience time.Duration
 	// BreakFor is how long a receiver that keeps failing is left alone, give or
 	// take a fifth; zero means 30 s.
 	BreakFor time.Duration
@@ -85,6 +88,7 @@ type Options struct {
 const (
 	defaultAttemptTimeout = 15 * time.Second
 	defaultBreakFor       = 30 * time.Second
+	defaultPatience       = time.Second
 )
 
 func (o Options) withDefaults() Options {
@@ -96,6 +100,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AttemptTimeout <= 0 {
 		o.AttemptTimeout = defaultAttemptTimeout
+	}
+	if o.Patience <= 0 {
+		o.Patience = defaultPatience
 	}
 	if o.BreakFor <= 0 {
 		o.BreakFor = defaultBreakFor

@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -17,6 +18,8 @@ const (
 	// atOnce is how many attempts at one endpoint may run on a node: what is slow
 	// leaves the other jobs to others.
 	atOnce = 4
+	// waitingAtMost is how many jobs may wait for their turn at an endpoint.
+	waitingAtMost = 12
 	// breakAfter is how many attempts in a row fail before it is left alone.
 	breakAfter = 5
 
@@ -42,6 +45,8 @@ type endpoints struct {
 	now      func() time.Time
 	random   func() float64
 	breakFor time.Duration
+	// patience is how long a job waits for its turn.
+	patience time.Duration
 
 	mu     sync.Mutex
 	byName map[endpointName]*endpoint
@@ -55,16 +60,19 @@ type endpointName struct {
 	origin string
 }
 
-// endpoint is one receiver. All but its breaker and the time of that is guarded
-// by the mutex of endpoints.
+// endpoint is one receiver. The mutex of endpoints guards all but its breaker, the
+// time of that, and the turns.
 type endpoint struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	// tryAgain is when a broken one is tried again, in Unix nanoseconds.
 	tryAgain atomic.Int64
-	running  int
-	used     time.Time
-	full     queue
-	broken   queue
+	// turns holds one token for each attempt that runs.
+	turns chan struct{}
+	// inside are the jobs that run or wait for their turn.
+	inside int
+	used   time.Time
+	full   queue
+	broken queue
 }
 
 // queue hands out times to come back at.
@@ -75,7 +83,7 @@ type queue struct {
 
 func newEndpoints(o Options) *endpoints {
 	return &endpoints{
-		now: o.Now, random: o.Random, breakFor: o.BreakFor, swept: o.Now(),
+		now: o.Now, random: o.Random, breakFor: o.BreakFor, patience: o.Patience, swept: o.Now(),
 		byName: make(map[endpointName]*endpoint),
 	}
 }
@@ -93,32 +101,77 @@ type pass struct {
 func (p *pass) done(verdict error) {
 	p.once.Do(func() {
 		p.tell(verdict)
-		p.all.mu.Lock()
-		defer p.all.mu.Unlock()
-		p.own.running--
+		<-p.own.turns
+		p.all.leave(p.own)
 	})
 }
 
 // admit returns a pass, or nil and when to ask again.
-func (s *endpoints) admit(scope verification.Scope, address string, now time.Time) (*pass, time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sweep(now)
-	e := s.get(endpointName{scope, originOf(address)})
-	e.used = now
-	if e.running >= atOnce {
-		return nil, e.full.next(now.Add(soonest), s.random())
+func (s *endpoints) admit(ctx context.Context, scope verification.Scope, address string, now time.Time) (*pass, time.Time) {
+	e, entered := s.enter(endpointName{scope, originOf(address)}, now)
+	if !entered {
+		return nil, s.later(&e.full, now.Add(soonest))
+	}
+	if !e.takeTurn(ctx, s.patience) {
+		s.leave(e)
+		return nil, s.later(&e.full, now.Add(soonest))
 	}
 	tell, err := e.breaker.Allow()
 	if err != nil {
+		<-e.turns
+		s.leave(e)
 		from := now.Add(soonest)
 		if again := time.Unix(0, e.tryAgain.Load()); errors.Is(err, gobreaker.ErrOpenState) && again.After(from) {
 			from = again
 		}
-		return nil, e.broken.next(from, s.random())
+		return nil, s.later(&e.broken, from)
 	}
-	e.running++
 	return &pass{all: s, own: e, tell: tell}, time.Time{}
+}
+
+// enter returns the endpoint, and whether there is room for one more job.
+func (s *endpoints) enter(name endpointName, now time.Time) (*endpoint, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(now)
+	e := s.get(name)
+	e.used = now
+	if e.inside >= atOnce+waitingAtMost {
+		return e, false
+	}
+	e.inside++
+	return e, true
+}
+
+func (s *endpoints) leave(e *endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.inside--
+}
+
+// takeTurn waits for a turn. A busy receiver that is quick gets one attempt after
+// the other this way; one that is slow does not hold the jobs up for long.
+func (e *endpoint) takeTurn(ctx context.Context, patience time.Duration) bool {
+	select {
+	case e.turns <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case e.turns <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (s *endpoints) later(q *queue, from time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return q.next(from, s.random())
 }
 
 // next returns a time from the given one on that nobody else got, as long as
@@ -135,7 +188,7 @@ func (s *endpoints) get(name endpointName) *endpoint {
 	if e, ok := s.byName[name]; ok {
 		return e
 	}
-	e := &endpoint{full: queue{gap: fullGap, spread: fullSpread}, broken: queue{gap: brokenGap, spread: brokenSpread}}
+	e := &endpoint{turns: make(chan struct{}, atOnce), full: queue{gap: fullGap, spread: fullSpread}, broken: queue{gap: brokenGap, spread: brokenSpread}}
 	rest := scale(s.breakFor, s.random())
 	e.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout:     rest,
@@ -161,7 +214,7 @@ func (s *endpoints) sweep(now time.Time) {
 	s.swept = now
 	for name, e := range s.byName {
 		idle := now.Sub(e.used) >= idleFor
-		if e.running == 0 && (idle || crowded && e.breaker.State() == gobreaker.StateClosed) {
+		if e.inside == 0 && (idle || crowded && e.breaker.State() == gobreaker.StateClosed) {
 			delete(s.byName, name)
 		}
 	}

@@ -91,7 +91,7 @@ func TestAReceiverThatWasNeverLetThroughIsGivenUp(t *testing.T) {
 func TestASlowReceiverTakesFourAtOnce(t *testing.T) {
 	t.Parallel()
 	const atOnce = 4
-	g := newGateway(t, nil)
+	g := newGateway(t, func(o *callback.Options) { o.Patience = time.Millisecond })
 	release := make(chan struct{})
 	slow := receive(t, func(http.ResponseWriter, *http.Request) { <-release })
 	callbacks := make([]*verification.Callback, 0, atOnce)
@@ -119,4 +119,26 @@ func TestASlowReceiverTakesFourAtOnce(t *testing.T) {
 	running.Wait()
 	g.clock.move(2 * time.Second)
 	g.wantWait(c, 0)
+}
+
+func TestABusyReceiverGetsTheNextOneAsSoonAsATurnIsFree(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(o *callback.Options) { o.Patience = time.Hour })
+	const all = 10
+	release := make(chan struct{})
+	slow := receive(t, func(http.ResponseWriter, *http.Request) { <-release })
+	var running sync.WaitGroup
+	for range all {
+		c := g.one(slow.URL)
+		running.Go(func() {
+			if wait, err := g.do(c); err != nil || wait != 0 {
+				t.Errorf("the callback is put off for %s (%v)", wait, err)
+			}
+		})
+	}
+	for range all {
+		<-slow.got
+		release <- struct{}{}
+	}
+	running.Wait()
 }

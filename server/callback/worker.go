@@ -74,7 +74,7 @@ func (w *Worker) deliver(ctx context.Context, c *verification.Callback, record *
 	if len(secrets) == 0 {
 		return w.giveUp(ctx, c, verification.CallbackNoSecret)
 	}
-	pass, later := w.endpoints.admit(c.Scope, c.URL, now)
+	pass, later := w.endpoints.admit(ctx, c.Scope, c.URL, now)
 	if pass == nil {
 		if now.After(c.FirstTime.Add(window + overdue)) {
 			return w.giveUp(ctx, c, verification.CallbackExpired)
