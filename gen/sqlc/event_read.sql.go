@@ -7,6 +7,7 @@ package sqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -54,23 +55,32 @@ func (q *Queries) EventPositionLatest(ctx context.Context, db DBTX, arg EventPos
 }
 
 const eventPositionList = `-- name: EventPositionList :many
-SELECT v.flow, t.verification_id, t.version, t.project, t.environment, t.from_state, t.to_state, t.event, t.source, t.rung, t.match, t.reason_codes, t.reason, t.delivery_id, t.create_time, t.xid
+SELECT v.flow, looked.verification_id, looked.version, t.from_state, t.to_state, t.event, t.source,
+    t.rung, t.match, t.reason_codes, t.delivery_id, t.create_time
 FROM (
     SELECT p.verification_id, p.version, p.project, p.environment, p.position
     FROM event_position p
     WHERE (p.project, p.environment, p.position) >= ($1::text, $2::text, coalesce((
-            SELECT a.position FROM event_position a
-            WHERE a.verification_id = $3 AND a.version = $4
-              AND a.project = $1::text AND a.environment = $2::text), 0))
+            SELECT place.position FROM (
+                SELECT a.verification_id, a.version, a.project, a.environment, a.position, a.create_time FROM event_position a
+                WHERE a.verification_id = $3 AND a.version = $4 OFFSET 0
+            ) place
+            WHERE place.project = $1::text AND place.environment = $2::text), 0))
       AND (p.project, p.environment) <= ($1::text, $2::text)
     ORDER BY p.project, p.environment, p.position
     LIMIT $5
 ) looked
-JOIN transition t ON t.verification_id = looked.verification_id AND t.version = looked.version
-    AND t.project = looked.project AND t.environment = looked.environment
-JOIN verification v ON v.id = looked.verification_id
-    AND v.project = looked.project AND v.environment = looked.environment
+CROSS JOIN LATERAL (
+    SELECT project, environment, from_state, to_state, event, source, rung, match, reason_codes, delivery_id, create_time
+    FROM transition
+    WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
+) t
+CROSS JOIN LATERAL (
+    SELECT project, environment, flow FROM verification WHERE id = looked.verification_id OFFSET 0
+) v
 WHERE looked.project = $1::text AND looked.environment = $2::text
+  AND t.project = looked.project AND t.environment = looked.environment
+  AND v.project = looked.project AND v.environment = looked.environment
 ORDER BY looked.position
 `
 
@@ -83,16 +93,29 @@ type EventPositionListParams struct {
 }
 
 type EventPositionListRow struct {
-	Flow       string
-	Transition Transition
+	Flow           string
+	VerificationID uuid.UUID
+	Version        int64
+	FromState      string
+	ToState        string
+	Event          string
+	Source         string
+	Rung           string
+	Match          string
+	ReasonCodes    []string
+	DeliveryID     uuid.NullUUID
+	CreateTime     time.Time
 }
 
 // What comes after a place, and the place itself first: so that one reading
 // tells both whether it is still kept and what follows. A place that is not
-// there begins with the oldest. The rows are compared as wholes so that only the
-// index of the tenant's own places can find them: the one of all places would
-// walk through what others did since. The page is cut before it is joined, so
-// that the price is that of a page.
+// there begins with the oldest.
+//
+// The rows are compared as wholes so that only the index of the tenant's own
+// places can find them: the one of all places would walk through what others did
+// since. The page is cut first and its rows are looked up one by one by their
+// keys, whatever Postgres believes of the tables (OFFSET keeps it from merging
+// the parts): the price is that of a page.
 func (q *Queries) EventPositionList(ctx context.Context, db DBTX, arg EventPositionListParams) ([]EventPositionListRow, error) {
 	rows, err := db.Query(ctx, eventPositionList,
 		arg.Project,
@@ -110,21 +133,17 @@ func (q *Queries) EventPositionList(ctx context.Context, db DBTX, arg EventPosit
 		var i EventPositionListRow
 		if err := rows.Scan(
 			&i.Flow,
-			&i.Transition.VerificationID,
-			&i.Transition.Version,
-			&i.Transition.Project,
-			&i.Transition.Environment,
-			&i.Transition.FromState,
-			&i.Transition.ToState,
-			&i.Transition.Event,
-			&i.Transition.Source,
-			&i.Transition.Rung,
-			&i.Transition.Match,
-			&i.Transition.ReasonCodes,
-			&i.Transition.Reason,
-			&i.Transition.DeliveryID,
-			&i.Transition.CreateTime,
-			&i.Transition.Xid,
+			&i.VerificationID,
+			&i.Version,
+			&i.FromState,
+			&i.ToState,
+			&i.Event,
+			&i.Source,
+			&i.Rung,
+			&i.Match,
+			&i.ReasonCodes,
+			&i.DeliveryID,
+			&i.CreateTime,
 		); err != nil {
 			return nil, err
 		}

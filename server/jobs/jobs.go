@@ -7,6 +7,8 @@
 package jobs
 
 import (
+	"math"
+
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -18,9 +20,9 @@ const (
 	FetchQueue    = "fetches"
 )
 
-// maxAttempts is as good as for ever: a job ends when its row says so, never
-// because the database was away for long.
-const maxAttempts = 1_000_000
+// maxAttempts is the most that River can count: a job ends when its row says so,
+// never because the database was away for long. Being put off does not count.
+const maxAttempts = math.MaxInt16
 
 // unfinished are the states in which a second job for the same thing would be
 // one too many.

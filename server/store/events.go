@@ -34,7 +34,7 @@ func (s *Store) Events(ctx context.Context, q verification.EventQuery) (verifica
 		return verification.EventPage{}, translate(err)
 	}
 	if q.After != (verification.EventCursor{}) {
-		if len(rows) == 0 || eventCursor(rows[0].Transition) != q.After {
+		if len(rows) == 0 || eventCursor(rows[0]) != q.After {
 			return verification.EventPage{}, verification.ErrCursorExpired
 		}
 		rows = rows[1:]
@@ -59,8 +59,8 @@ func cutEvents(rows []sqlc.EventPositionListRow, most int, q verification.EventQ
 			page.More = true
 			break
 		}
-		page.Next = eventCursor(row.Transition)
-		if r := eventRecord(row); passes(q, r) {
+		page.Next = eventCursor(row)
+		if r := eventRecord(q.Scope, row); passes(q, r) {
 			page.Records = append(page.Records, r)
 		}
 	}
@@ -72,16 +72,20 @@ func passes(q verification.EventQuery, r *verification.Record) bool {
 		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.Event))
 }
 
-func eventCursor(t sqlc.Transition) verification.EventCursor {
-	return verification.EventCursor{VerificationID: t.VerificationID, Version: t.Version}
+func eventCursor(row sqlc.EventPositionListRow) verification.EventCursor {
+	return verification.EventCursor{VerificationID: row.VerificationID, Version: row.Version}
 }
 
-// eventRecord leaves out why somebody asked for it: the one text in a transition
-// that is anybody's own words.
-func eventRecord(row sqlc.EventPositionListRow) *verification.Record {
-	r := &verification.Record{Transition: *toTransition(row.Transition), Flow: row.Flow}
-	r.Reason = ""
-	return r
+// eventRecord has everything but why somebody asked for it: the one text in a
+// transition that is anybody's own words is not even read.
+func eventRecord(scope verification.Scope, row sqlc.EventPositionListRow) *verification.Record {
+	return &verification.Record{Flow: row.Flow, Transition: verification.Transition{
+		VerificationID: row.VerificationID, Version: row.Version, Scope: scope,
+		From: verification.State(row.FromState), To: verification.State(row.ToState),
+		Event: verification.EventKind(row.Event), Source: verification.Source(row.Source),
+		Rung: verification.Rung(row.Rung), Match: verification.Match(row.Match),
+		ReasonCodes: row.ReasonCodes, DeliveryID: row.DeliveryID.UUID, CreateTime: row.CreateTime,
+	}}
 }
 
 // LatestEvent returns the cursor of a scope's newest event, the zero cursor if

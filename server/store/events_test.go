@@ -263,6 +263,27 @@ func TestATenantsPlacesAreFoundByThemselves(t *testing.T) {
 	}
 }
 
+// TestAPageOfEventsIsLookedUpByKeys holds before Postgres has counted anything:
+// it then believes that a tenant has next to nothing, and would meet each event of
+// a page with everything that the tenant has.
+func TestAPageOfEventsIsLookedUpByKeys(t *testing.T) {
+	t.Parallel()
+	o := newOrder(t)
+	at := o.start(nil)
+	o.many(shop, "identity", 1200)
+	const name = "eventPositionList"
+	o.exec("PREPARE " + name + " AS " + generated(t)[name])
+	for _, state := range []string{"as it is", "counted"} {
+		plan := explain(t, o.conn, name, []string{"'shop'", "'test'", "'" + at.VerificationID.String() + "'", "1", "502"})
+		for _, key := range []string{"event_position_pkey", "transition_pkey", "verification_pkey"} {
+			if !strings.Contains(plan, "using "+key+" ") {
+				t.Errorf("%s, a page does not use %s:\n%s", state, key, plan)
+			}
+		}
+		o.exec(`ANALYZE`)
+	}
+}
+
 func TestEventsOfADatabaseThatIsAwayAreUnavailable(t *testing.T) {
 	t.Parallel()
 	s := open(t, "postgres://nobody@127.0.0.1:1/none")

@@ -149,7 +149,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"deliverySaidLast":           {"'shop'", "'test'", id, "500"},
 		"seenDelivery":               {"'human'", "'key:" + uuidText + "'"},
 		"transitionLast":             {id, "'shop'", "'test'", "500"},
-		"eventPositionList":          {"'shop'", "'test'", id, "1", "52"},
+		"eventPositionList":          {"'shop'", "'test'", id, "1", "502"},
 		"eventPositionLatest":        {"'shop'", "'test'"},
 		"eventPeek":                  {"'20050:20100:20060'", "10000"},
 		"eventSequence":              {"20000", "'20050:20100:20060'"},

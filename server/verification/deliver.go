@@ -121,6 +121,8 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 	}
 	d.Effect, d.VerificationID = effect, v.ID
 	if effect != Applied && firstBinding {
+		// It may be asked for by a ref that is known only now.
+		s.planFetch(v, now)
 		return tx.Save(ctx, v, nil)
 	}
 	return nil

@@ -100,9 +100,20 @@ func TestReturnLeg(t *testing.T) {
 				g.t.Errorf("the second return made version %d at %s", again.Version, again.ReturnTime)
 			}
 		},
+		"by a provider's only leg who failed goes where the app wants failures": func(g *gateway) {
+			a := g.start("identity")
+			nonce := g.company.nonceOf(g.t, a)
+			if target, err := g.Returned(g.t.Context(), verification.Return{Nonce: nonce}); err != nil || target != "myapp://done" {
+				g.t.Errorf("before the decision it led to %q (%v)", target, err)
+			}
+			g.deliver(withKey(g.webhook(rejected), tokenOf(a)), applied)
+			if target, err := g.Returned(g.t.Context(), verification.Return{Nonce: nonce}); err != nil || target != "myapp://sorry" {
+				g.t.Errorf("after it it led to %q (%v)", target, err)
+			}
+		},
 		"a return after the decision only redirects": func(g *gateway) {
 			a := g.start("identity")
-			g.deliver(withKey(g.webhook(rejected), tokenOf(a)), applied)
+			g.deliver(withKey(g.webhook(passed), tokenOf(a)), applied)
 			before := g.get(a)
 			target, err := g.Returned(g.t.Context(), verification.Return{Nonce: g.company.nonceOf(g.t, a)})
 			if after := g.get(a); err != nil || target != "myapp://done" || after.Version != before.Version || !after.ReturnTime.IsZero() {

@@ -22,11 +22,15 @@ type adapter struct {
 var (
 	_ provider.Settings = (*Settings)(nil)
 	_ provider.Provider = (*adapter)(nil)
-	_ provider.Fetcher  = (*adapter)(nil)
+	_ provider.Fetcher  = fetching{}
 )
 
-// Open returns the live provider, which is a provider.Fetcher as well. It
-// refuses what edge.CheckOpen reports.
+// fetching is an account whose status endpoints can be used.
+type fetching struct{ *adapter }
+
+// Open returns the live provider, which is a provider.Fetcher if the connection
+// has the client key that the status endpoints want. It refuses what
+// edge.CheckOpen reports.
 func (s *Settings) Open(deps provider.Deps) (provider.Provider, error) {
 	if err := edge.CheckOpen(Name, s.Validate(true), s.Environment, deps); err != nil {
 		return nil, err
@@ -38,7 +42,10 @@ func (s *Settings) Open(deps provider.Deps) (provider.Provider, error) {
 		log:      deps.Log,
 	}
 	opened.settings.WebhookSecrets = slices.Clone(s.WebhookSecrets)
-	return opened, nil
+	if s.ClientKey.Empty() {
+		return opened, nil
+	}
+	return fetching{opened}, nil
 }
 
 // Name returns the constant Name.

@@ -25,15 +25,12 @@ type statusQuery struct {
 // Fetch asks the mobile API for the status behind a "verification:" or
 // "session:" ref. ErrNotFetchable for a hosted token (the seed document says
 // that there is no such endpoint), for a ref of the kind that the product's
-// endpoint does not take, for an unknown product, and without a client_key.
+// endpoint does not take, and for an unknown product.
 // All other errors are *verification.Error, as Start's.
-func (a *adapter) Fetch(ctx context.Context, product, ref string) (verification.Event, error) {
+func (a fetching) Fetch(ctx context.Context, product, ref string) (verification.Event, error) {
 	query, err := statusQueryFor(product, ref)
 	if err != nil {
 		return verification.Event{}, err
-	}
-	if a.settings.ClientKey.Empty() {
-		return verification.Event{}, notFetchable("the connection has no client_key")
 	}
 	answer, err := a.call(ctx, endpointStatus, func(ctx context.Context) (*http.Request, error) {
 		return a.status(ctx, query)

@@ -11,7 +11,6 @@ import (
 	"github.com/verigate/verigate/server/provider"
 	"github.com/verigate/verigate/server/provider/providertest"
 	"github.com/verigate/verigate/server/provider/verifyhuman"
-	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -84,13 +83,6 @@ func TestNotFetchable(t *testing.T) {
 			}
 		})
 	}
-	t.Run("anything without a client key", func(t *testing.T) {
-		t.Parallel()
-		p := open(t, noCall(t), func(s *verifyhuman.Settings) { s.ClientKey = secret.Value{} })
-		if _, err := providertest.AsFetcher(t, p).Fetch(t.Context(), "verifyage", "session:msess_1"); !errors.Is(err, provider.ErrNotFetchable) {
-			t.Errorf("Fetch: got %v, want ErrNotFetchable", err)
-		}
-	})
 }
 
 func TestFetchMapsTheEnvelope(t *testing.T) {

@@ -152,6 +152,12 @@ func TestOpen(t *testing.T) {
 			t.Error("Open changed the shared HTTP client")
 		}
 	})
+	t.Run("returns one that cannot fetch without a client key", func(t *testing.T) {
+		t.Parallel()
+		if _, ok := open(t, func(s *verifyhuman.Settings) { s.ClientKey = secret.Value{} }).(provider.Fetcher); ok {
+			t.Error("it is a Fetcher")
+		}
+	})
 	t.Run("does not look at the settings again", func(t *testing.T) {
 		t.Parallel()
 		s := good()
