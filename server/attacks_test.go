@@ -19,13 +19,13 @@ import (
 )
 
 // target is what somebody aims at, by its names.
-type target struct{ id, reference, key, delivery string }
+type target struct{ id, reference, key, delivery, callback string }
 
 // nothing is a target that does not exist.
 func nothing() target {
 	return target{
 		id: "01900000-0000-7000-8000-000000000000", reference: "order-of-nobody", key: "0011223344556677",
-		delivery: "01900000-0000-7000-8000-000000000001",
+		delivery: "01900000-0000-7000-8000-000000000001", callback: "01900000-0000-7000-8000-000000000002",
 	}
 }
 
@@ -43,7 +43,9 @@ type attack struct {
 
 // attacks are all calls of the contract. A call that is not here fails
 // TestTheWalkKnowsEveryCallOfTheContract.
-func attacks() []attack { return slices.Concat(callerAttacks(), operatorAttacks(), deliveryAttacks()) }
+func attacks() []attack {
+	return slices.Concat(callerAttacks(), operatorAttacks(), deliveryAttacks(), callbackAttacks())
+}
 
 func callerAttacks() []attack {
 	const write, read = access.VerificationsWrite, access.VerificationsRead
@@ -114,7 +116,7 @@ type scene struct {
 
 	users, liveUsers *issuer
 	// victim is a verification of shopTest with the subject "victim", an API key of
-	// shopTest, and a delivery that waits there.
+	// shopTest, a delivery that waits there, and a callback that nobody takes.
 	victim target
 	// owner may do everything in shopTest.
 	owner string
@@ -132,11 +134,15 @@ func newScene(t *testing.T, dsn string, change func(*config.Config)) *scene {
 	})
 	started, err := s.api(s.key).StartVerification(t.Context(), &verigatev1.StartVerificationRequest{
 		Flow: "identity", Subject: "victim", Reference: "victim-order", IdempotencyKey: "victim-once",
+		EventsCallbackUrl: deafBackend,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.victim = target{id: started.GetVerification().GetId(), reference: "victim-order", key: keyID(s.newKey(shopTest())), delivery: s.park(t)}
+	id := started.GetVerification().GetId()
+	s.victim = target{
+		id: id, reference: "victim-order", key: keyID(s.newKey(shopTest())), delivery: s.park(t), callback: s.queued(t, id),
+	}
 	s.owner = s.newKeyFor(shopTest(), access.KeyScopes()...)
 	return s
 }

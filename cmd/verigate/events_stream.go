@@ -32,11 +32,13 @@ func (c *caller) followEvents(ctx context.Context, api verigatev1connect.EventSe
 	follow := &eventFollower{caller: c, api: api, filter: filter, cursor: f.after, limit: f.limit}
 	shown := &reporter{caller: c}
 	err := c.persist(ctx, follow.stream, shown.lost)
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		// There is no other way to end it.
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // stream follows one stream to its end.
