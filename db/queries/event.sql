@@ -83,14 +83,24 @@ FROM placed p;
 
 -- name: EventToQueue :many
 -- The next transitions in their order, with where callbacks about them may go.
-SELECT p.position, t.verification_id, t.version, t.project, t.environment, t.from_state, t.to_state,
-    v.callback_url, v.events_callback_url
-FROM event_position p
-JOIN transition t ON t.verification_id = p.verification_id AND t.version = p.version
-JOIN verification v ON v.id = p.verification_id
-WHERE p.position > @queued AND p.position <= @head
-ORDER BY p.position
-LIMIT @row_limit;
+-- The page is cut first and its rows are looked up by their keys, whatever
+-- Postgres believes of the tables (OFFSET keeps it from merging the parts).
+SELECT looked.position, looked.verification_id, looked.version, looked.project, looked.environment,
+    t.from_state, t.to_state, v.callback_url, v.events_callback_url
+FROM (
+    SELECT p.* FROM event_position p
+    WHERE p.position > @queued AND p.position <= @head
+    ORDER BY p.position
+    LIMIT @row_limit
+) looked
+CROSS JOIN LATERAL (
+    SELECT from_state, to_state FROM transition
+    WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
+) t
+CROSS JOIN LATERAL (
+    SELECT callback_url, events_callback_url FROM verification WHERE id = looked.verification_id OFFSET 0
+) v
+ORDER BY looked.position;
 
 -- name: EventPurge :execrows
 -- From the oldest place on and without holes: whoever reads on after a place

@@ -229,14 +229,22 @@ func (q *Queries) EventSequence(ctx context.Context, db DBTX, arg EventSequenceP
 }
 
 const eventToQueue = `-- name: EventToQueue :many
-SELECT p.position, t.verification_id, t.version, t.project, t.environment, t.from_state, t.to_state,
-    v.callback_url, v.events_callback_url
-FROM event_position p
-JOIN transition t ON t.verification_id = p.verification_id AND t.version = p.version
-JOIN verification v ON v.id = p.verification_id
-WHERE p.position > $1 AND p.position <= $2
-ORDER BY p.position
-LIMIT $3
+SELECT looked.position, looked.verification_id, looked.version, looked.project, looked.environment,
+    t.from_state, t.to_state, v.callback_url, v.events_callback_url
+FROM (
+    SELECT p.verification_id, p.version, p.project, p.environment, p.position, p.create_time FROM event_position p
+    WHERE p.position > $1 AND p.position <= $2
+    ORDER BY p.position
+    LIMIT $3
+) looked
+CROSS JOIN LATERAL (
+    SELECT from_state, to_state FROM transition
+    WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
+) t
+CROSS JOIN LATERAL (
+    SELECT callback_url, events_callback_url FROM verification WHERE id = looked.verification_id OFFSET 0
+) v
+ORDER BY looked.position
 `
 
 type EventToQueueParams struct {
@@ -258,6 +266,8 @@ type EventToQueueRow struct {
 }
 
 // The next transitions in their order, with where callbacks about them may go.
+// The page is cut first and its rows are looked up by their keys, whatever
+// Postgres believes of the tables (OFFSET keeps it from merging the parts).
 func (q *Queries) EventToQueue(ctx context.Context, db DBTX, arg EventToQueueParams) ([]EventToQueueRow, error) {
 	rows, err := db.Query(ctx, eventToQueue, arg.Queued, arg.Head, arg.RowLimit)
 	if err != nil {
