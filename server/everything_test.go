@@ -271,15 +271,8 @@ func (p *person) verifyHuman(ctx context.Context, i int) (end, error) {
 
 func (p *person) aiPrise(ctx context.Context, i int) (end, error) {
 	faults := p.faults()
-	switch {
-	case p.chance(10):
-		faults["drop"] = true
-	case p.chance(10):
-		faults["drop_callback"] = true
-	case p.chance(10):
-		faults["drop_events"] = true
-	case p.chance(10):
-		faults["profile_mode"] = true
+	if p.chance(40) {
+		faults[[]string{"drop", "drop_callback", "drop_events", "profile_mode"}[p.dice.IntN(4)]] = true
 	}
 	for _, harmless := range []string{"compact", "no_reference", "old_statuses"} {
 		if p.chance(20) {

@@ -23,8 +23,6 @@ type Auditor interface {
 
 // Operator implements OperatorService.
 type Operator struct {
-	verigatev1connect.UnimplementedOperatorServiceHandler
-
 	Keys  *access.Admin
 	Audit Auditor
 	// Callbacks are what backends were told, or could not be.
