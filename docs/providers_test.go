@@ -69,7 +69,10 @@ func TestAProvidersPageExplainsEverySettingAndEveryReason(t *testing.T) {
 func TestTheLinksOfThesePagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, page := range []string{"callbacks.md", "providers/verifyhuman.md", "providers/aiprise.md", "../README.md"} {
+	for _, page := range []string{
+		"callbacks.md", "correlation.md", "events.md", "operator.md", "privacy.md", "sandbox.md", "security.md", "state-machine.md",
+		"providers/verifyhuman.md", "providers/aiprise.md", "../README.md",
+	} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,20 @@ type attack struct {
 // attacks are all calls of the contract. A call that is not here fails
 // TestTheWalkKnowsEveryCallOfTheContract.
 func attacks() []attack {
-	return slices.Concat(callerAttacks(), operatorAttacks(), deliveryAttacks(), callbackAttacks())
+	return slices.Concat(callerAttacks(), eventAttacks(), operatorAttacks(), deliveryAttacks(), callbackAttacks())
+}
+
+// eventAttacks follow what happens. The cursor of the stream is none, so that
+// whoever may follow it is told so, and is not kept.
+func eventAttacks() []attack {
+	return []attack{
+		{"stream events", "StreamEvents", access.EventsRead, false, false, false, func(target) proto.Message {
+			return &verigatev1.StreamEventsRequest{AfterCursor: "no-cursor"}
+		}},
+		{"list events", "ListEvents", access.EventsRead, false, false, false, func(target) proto.Message {
+			return &verigatev1.ListEventsRequest{}
+		}},
+	}
 }
 
 func callerAttacks() []attack {

@@ -92,6 +92,7 @@ func personalMarks() []mark {
 		}},
 		{"the callback's query", markedCallback, map[string]string{
 			"verification.callback_url": needed, "verification.events_callback_url": needed,
+			"callback.url": "whoever sends it has to know where to; erased with the person",
 		}},
 		{"the cancel's reason", markedReason, map[string]string{"transition.reason": needed}},
 		{"the erasure's reason", markedTicket, map[string]string{

@@ -41,12 +41,8 @@ import (
 	"github.com/verigate/verigate/server/webhook"
 )
 
-const (
-	// stopPatience is what remains for requests after the streams have ended.
-	stopPatience = 10 * time.Second
-	// workPatience is what remains for jobs after that.
-	workPatience = 2 * time.Second
-)
+// stopPatience is what remains for requests after the streams have ended.
+const stopPatience = 10 * time.Second
 
 // Options is what a Server is made of.
 type Options struct {
@@ -131,16 +127,13 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if len(listeners) != len(s.ports) {
 		return errors.New("server: as many listeners are needed as there are addresses")
 	}
-	stopWork, err := s.work(ctx)
-	if err != nil {
-		return err
-	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	s.upkeep(background)
 	if file := s.options.Config.Fingerprint; file != "" {
 		s.audit(ctx, verification.AuditStart, map[string]string{"configuration": file})
 	}
 	ended, rest := s.serveAll(listeners)
+	var err error
 	select {
 	case err = <-ended:
 		// One port without the others is no gateway.
@@ -150,18 +143,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	stopBackground()
 	s.running.Wait()
-	err = errors.Join(err, s.endWork(ctx, stopWork))
 	s.catalog.current.Load().http.CloseIdleConnections()
 	s.store.Close()
 	s.log.InfoContext(ctx, "stopped")
 	return err
-}
-
-// endWork lets running jobs finish for a moment.
-func (s *Server) endWork(ctx context.Context, stop func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workPatience)
-	defer cancel()
-	return stop(ctx)
 }
 
 // unexpected drops the error that every stopped server reports.

@@ -27,6 +27,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	}
 	s.running.Go(func() { tail.Run(ctx) })
 	s.running.Go(func() { s.dispatcher.Run(ctx) })
+	s.running.Go(func() { s.work(ctx) })
 	s.running.Go(func() { s.feed.Run(ctx) })
 	s.running.Go(func() { reconcile.NewScheduler(s.reconciliation()).Run(ctx) })
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })

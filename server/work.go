@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -19,20 +20,59 @@ const (
 	// does at a time. They wait for others' servers most of the time.
 	callbacksAtOnce = 128
 	fetchesAtOnce   = 16
+	// workInterval is how often a start that failed is tried again.
+	workInterval = time.Second
+	// workPatience is what running jobs get when the node stops.
+	workPatience = 2 * time.Second
 )
 
-// work takes jobs from the queue that all nodes share: callbacks to deliver, and
-// verifications to ask providers about. The returned function ends it.
-func (s *Server) work(ctx context.Context) (stop func(context.Context) error, err error) {
+// work does jobs of the queue that all nodes share, until ctx ends: callbacks to
+// deliver, and verifications to ask providers about. A database that is away when
+// it begins is waited for.
+func (s *Server) work(ctx context.Context) {
+	stop := s.startWork(ctx)
+	if stop == nil {
+		return
+	}
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workPatience)
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		s.log.WarnContext(ctx, "jobs were cut off; another node, or the next start, does them again", "error", err)
+	}
+}
+
+// startWork tries until it works; it returns nil if ctx ends before.
+func (s *Server) startWork(ctx context.Context) (stop func(context.Context) error) {
+	tick := time.NewTicker(workInterval)
+	defer tick.Stop()
+	for failing := false; ; failing = true {
+		stop, err := s.store.Work(ctx, s.workers(), map[string]int{
+			jobs.CallbackQueue: callbacksAtOnce, jobs.FetchQueue: fetchesAtOnce,
+		}, s.log)
+		if err == nil {
+			return stop
+		}
+		if !failing && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "cannot begin with the jobs of the queue; it goes on trying", "error", err, "cause", errors.Unwrap(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// workers are the kinds of jobs.
+func (s *Server) workers() *river.Workers {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, callback.NewWorker(callback.Options{
 		Store: s.store, Client: &http.Client{Transport: current{s.catalog}}, Secrets: s.catalog.callbackSecrets,
 		Meter: s.metrics, Log: s.log,
 	}))
 	river.AddWorker(workers, reconcile.NewWorker(s.reconciliation()))
-	return s.store.Work(ctx, workers, map[string]int{
-		jobs.CallbackQueue: callbacksAtOnce, jobs.FetchQueue: fetchesAtOnce,
-	}, s.log)
+	return workers
 }
 
 func (s *Server) reconciliation() reconcile.Deps {

@@ -107,7 +107,7 @@ func TestTheKeyOfDevMayOperate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(content) != "VERIGATE_URL="+d.url+"\nVERIGATE_API_KEY="+d.key+"\n" {
+	if string(content) != "VERIGATE_URL="+d.url+"\nVERIGATE_API_KEY="+d.key+"\nVERIGATE_CALLBACK_SECRET="+devCallbackSecret+"\n" {
 		t.Errorf("dev.env has another form:\n%s", strings.ReplaceAll(string(content), d.key, "[key]"))
 	}
 }

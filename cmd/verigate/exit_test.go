@@ -153,8 +153,11 @@ func TestAWrongCommandLineIsToldBeforeAnyCall(t *testing.T) {
 		{"watch a --after-version -1", "--after-version"},
 		{"watch a --no-such-flag", "unknown flag: --no-such-flag"},
 		{"sandbox complete a", "--outcome"},
-		{"sandbox complete a --outcome maybe", "pass, fail, deny, abandon"},
+		{"sandbox complete a --outcome maybe", "pass, fail, deny, review, abandon"},
 		{"sandbox complete a --outcome pass --fault =1", "fault number 1"},
+		{"sandbox case", "give one verification's id"},
+		{"sandbox case a", "--result: must be one of approved, declined, review"},
+		{"sandbox case a --result pass", "--result: must be one of approved, declined, review"},
 		{"sandbox complete a --outcome pass --fault drop --fault drop", "fault number 2"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
