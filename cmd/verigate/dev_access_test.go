@@ -112,13 +112,15 @@ func TestTheKeyOfDevMayOperate(t *testing.T) {
 	}
 }
 
-// A data directory of the release before this one has a key that may not
-// operate, and nothing to seal deliveries with.
-func TestDevTakesOverTheLastReleasesData(t *testing.T) {
+// A data directory of the first release has a key that may not operate, and
+// nothing to seal deliveries with.
+func TestDevTakesOverTheFirstReleasesData(t *testing.T) {
 	t.Parallel()
 	dir, dsn := t.TempDir(), pgtest.New(t)
-	if err := db.Down(t.Context(), dsn); err != nil {
-		t.Fatal(err)
+	for range 3 { // the job queue, events, access
+		if err := db.Down(t.Context(), dsn); err != nil {
+			t.Fatal(err)
+		}
 	}
 	old, text, err := access.NewKey(devScope(), "dev", nil, rand.Reader, time.Now())
 	if err != nil {

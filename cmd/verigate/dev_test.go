@@ -96,8 +96,8 @@ func TestTheREADMEsCurlExamplesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)<!-- runs in the tests: [a-z-]+ -->\n```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) != 4 {
-		t.Fatalf("found %d marked blocks, want 4", len(blocks))
+	if len(blocks) != 6 {
+		t.Fatalf("found %d marked blocks, want 6", len(blocks))
 	}
 	d := launchDev(t)
 	script := "set -euo pipefail\n"
@@ -112,7 +112,10 @@ func TestTheREADMEsCurlExamplesRun(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	for _, want := range []string{"\n200\n", `"result":"VERIFICATION_RESULT_PASS"`, `"terminal":true`, `"subject":"user-1"`} {
+	for _, want := range []string{
+		"\n200\n", `"result":"VERIFICATION_RESULT_PASS"`, `"terminal":true`, `"subject":"user-1"`,
+		`"subject":"u2"`, `"reasonCodes":["provider_declined"]`, `"kind":"EVENT_KIND_REJECTED"`, `"cursor":"`,
+	} {
 		if !strings.Contains(string(output), want) {
 			t.Errorf("the output lacks %q:\n%s", want, output)
 		}

@@ -129,7 +129,8 @@ func settings(sockets string, durable bool) []string {
 		"-c", "unix_socket_directories=" + sockets,
 		"-c", "unix_socket_permissions=0700",
 		"-c", "port=" + socketPort,
-		"-c", "max_connections=100",
+		// Tests run many gateways on one server.
+		"-c", "max_connections=300",
 		"-c", "shared_buffers=64MB",
 		"-c", "log_destination=stderr",
 		"-c", "logging_collector=off",
