@@ -22,6 +22,7 @@ func across() map[string]string {
 		"VerificationLeaseFetches":     "the clock's work over all tenants; it returns where each row is",
 		"VerificationOldestUnresolved": "a connection belongs to one environment, and its name is unique over all",
 		"CallbackLockUnfinished":       "the dispatcher's work over all tenants, by the verifications whose events it read",
+		"CallbackOldest":               "a gauge over all tenants, without anything of them",
 		"CallbackPurge":                "the clock's purge over all tenants",
 		"EventPeek":                    "a node follows the log of all tenants; it returns whether there is something new",
 		"EventSequence":                "all tenants have one order of events; each row keeps its own tenant",

@@ -23,6 +23,9 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if before := s.catalog.current.Swap(next); before != nil && before.http != next.http {
 		before.http.CloseIdleConnections()
 	}
+	if s.metrics != nil {
+		s.metrics.Expect(s.catalog.Names())
+	}
 	return nil
 }
 

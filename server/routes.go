@@ -181,7 +181,8 @@ func (s *Server) withCORS(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: func(origin string) bool {
 			allowed := s.catalog.allowsOrigin(origin) || (s.options.Development && isLoopbackOrigin(origin))
-			if !allowed {
+			// Whoever names no origin is no browser.
+			if !allowed && origin != "" {
 				s.metrics.OriginRefused()
 			}
 			return allowed

@@ -99,6 +99,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.feed = watch.NewFeed(s.store, o.Config.Watch.PollInterval, o.Log)
 	s.dispatcher = s.newDispatcher()
 	s.metrics = telemetry.NewMetrics(s.hub.Count)
+	s.metrics.Expect(s.catalog.Names())
 	s.limits = access.NewLimits(s.catalog.rates, time.Now, s.metrics.Limited)
 	s.uses = &access.Uses{Write: s.store.UseKeys, Log: o.Log, Now: time.Now}
 	s.domain = verification.NewService(verification.Deps{

@@ -17,6 +17,8 @@ const (
 	// purgeInterval is how late a delivery or an event is purged, purgeBatch how
 	// many one statement purges.
 	purgeInterval = time.Minute
+	// gaugeInterval is how old a gauge that is read from the database may be.
+	gaugeInterval = 15 * time.Second
 	purgeBatch    = 500
 )
 
@@ -33,6 +35,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of events", s.purgeEvents) })
+	s.running.Go(func() { s.every(ctx, gaugeInterval, "looking for the oldest callback", s.gaugeCallbacks) })
 	s.running.Go(func() { s.warnOfMissingKeys(ctx) })
 	s.running.Go(func() { s.every(ctx, auditInterval, "writing the audit log", s.writeAudit) })
 	s.running.Go(func() { s.uses.Run(ctx, usesInterval) })
@@ -111,4 +114,18 @@ func (s *Server) purgeEvents(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// gaugeCallbacks tells how long the oldest undelivered callback has been tried.
+func (s *Server) gaugeCallbacks(ctx context.Context) error {
+	first, err := s.store.OldestCallback(ctx)
+	if err != nil {
+		return err
+	}
+	age := time.Duration(0)
+	if !first.IsZero() {
+		age = max(0, time.Since(first))
+	}
+	s.metrics.OldestCallback(age)
+	return nil
 }

@@ -46,7 +46,7 @@ With --json and --content the body is in base64, as "body", and again as
 				case c.asJSON:
 					return writeJSON(c.std.Out, found)
 				}
-				if err := c.printDelivery(found.GetDelivery()); err != nil || !content {
+				if err := c.printDelivery(found.GetDelivery(), found.GetBoundVerificationIds()...); err != nil || !content {
 					return err
 				}
 				return c.printContent(found)
@@ -75,7 +75,9 @@ func oneDelivery(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (c *operatorCaller) printDelivery(d *verigatev1.Delivery) error {
+// printDelivery shows a delivery; owners are the verifications that its provider
+// refs are bound to.
+func (c *operatorCaller) printDelivery(d *verigatev1.Delivery, owners ...string) error {
 	purged := ""
 	if d.GetPurged() {
 		purged = "yes"
@@ -85,7 +87,7 @@ func (c *operatorCaller) printDelivery(d *verigatev1.Delivery) error {
 		{"connection", d.GetConnection()},
 		{"received", moment(d.GetReceiveTime(), c.zone)},
 		{"effect", effectName(d.GetEffect())},
-		{"applied", moment(d.GetApplyTime(), c.zone)},
+		{"settled", moment(d.GetApplyTime(), c.zone)},
 		{"verification", d.GetVerificationId()},
 		{"kind", kindName(d.GetKind())},
 		{"product", d.GetProduct()},
@@ -93,6 +95,8 @@ func (c *operatorCaller) printDelivery(d *verigatev1.Delivery) error {
 		{"provider event", d.GetProviderEvent()},
 		{"provider status", d.GetProviderStatus()},
 		{"provider refs", strings.Join(d.GetProviderRefs(), ", ")},
+		{"its refs belong to", strings.Join(owners, ", ")},
+		{"it names", d.GetNamedVerificationId()},
 		{"purged", purged},
 	})
 }

@@ -53,7 +53,7 @@ func (c *operatorCaller) printTimeline(found *verigatev1.GetTimelineResponse) er
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.std.Out, "\n"+c.reconciliation(found.GetReconciliation()))
+	_, err := fmt.Fprintln(c.std.Out, "\n"+c.reconciliation(found.GetVerification(), found.GetReconciliation()))
 	return err
 }
 
@@ -90,14 +90,16 @@ func timelineDetails(e *verigatev1.TimelineEntry) string {
 	return strings.Join(details, " ")
 }
 
-func (c *operatorCaller) reconciliation(r *verigatev1.Reconciliation) string {
+func (c *operatorCaller) reconciliation(v *verigatev1.Verification, r *verigatev1.Reconciliation) string {
 	switch {
 	case r.GetNextFetchTime() != nil:
 		return fmt.Sprintf("the provider is asked next at %s; it was asked %d times since the last change",
 			moment(r.GetNextFetchTime(), c.zone), r.GetFetches())
+	case v.GetResult() != verigatev1.VerificationResult_VERIFICATION_RESULT_PENDING:
+		return "it is over: the provider is not going to be asked for the status any more"
 	case r.GetPollable():
-		return "the provider is not going to be asked for the status any more"
+		return "there is nothing that the provider can be asked by, as far as is known: only its webhooks tell"
 	default:
-		return "the provider is not asked for the status"
+		return "this connection's provider cannot be asked for the status: only its webhooks tell"
 	}
 }

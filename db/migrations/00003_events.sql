@@ -104,6 +104,8 @@ CREATE INDEX callback_page ON callback (project, environment, id DESC);
 CREATE INDEX callback_dead_page ON callback (project, environment, id DESC) WHERE state = 'dead';
 -- What keeps the order: the unfinished callbacks of one verification.
 CREATE INDEX callback_unfinished ON callback (verification_id, version) WHERE state IN ('waiting', 'pending');
+-- How old the oldest callback is that nobody took yet.
+CREATE INDEX callback_oldest ON callback (first_time) WHERE state = 'pending';
 -- What the purge reads.
 CREATE INDEX callback_finished ON callback (finish_time) WHERE finish_time IS NOT NULL;
 

@@ -109,3 +109,8 @@ WITH finished AS (
     DELETE FROM callback_attempt a WHERE a.callback_id = ANY (ARRAY(SELECT f.id FROM finished f))
 )
 DELETE FROM callback c WHERE c.id = ANY (ARRAY(SELECT f.id FROM finished f));
+
+-- name: CallbackOldest :one
+-- Since when the callback is tried that is tried for longest; none if there is
+-- nothing to deliver.
+SELECT c.first_time FROM callback c WHERE c.state = 'pending' ORDER BY c.first_time LIMIT 1;

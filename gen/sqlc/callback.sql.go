@@ -558,6 +558,19 @@ func (q *Queries) CallbackLockUnfinished(ctx context.Context, db DBTX, verificat
 	return items, nil
 }
 
+const callbackOldest = `-- name: CallbackOldest :one
+SELECT c.first_time FROM callback c WHERE c.state = 'pending' ORDER BY c.first_time LIMIT 1
+`
+
+// Since when the callback is tried that is tried for longest; none if there is
+// nothing to deliver.
+func (q *Queries) CallbackOldest(ctx context.Context, db DBTX) (*time.Time, error) {
+	row := db.QueryRow(ctx, callbackOldest)
+	var first_time *time.Time
+	err := row.Scan(&first_time)
+	return first_time, err
+}
+
 const callbackPurge = `-- name: CallbackPurge :execrows
 WITH finished AS (
     SELECT c.id FROM callback c

@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -47,6 +48,7 @@ type endpoints struct {
 	breakFor time.Duration
 	// patience is how long a job waits for its turn.
 	patience time.Duration
+	log      *slog.Logger
 
 	mu     sync.Mutex
 	byName map[endpointName]*endpoint
@@ -83,7 +85,7 @@ type queue struct {
 
 func newEndpoints(o Options) *endpoints {
 	return &endpoints{
-		now: o.Now, random: o.Random, breakFor: o.BreakFor, patience: o.Patience, swept: o.Now(),
+		now: o.Now, random: o.Random, breakFor: o.BreakFor, patience: o.Patience, log: o.Log, swept: o.Now(),
 		byName: make(map[endpointName]*endpoint),
 	}
 }
@@ -194,14 +196,27 @@ func (s *endpoints) get(name endpointName) *endpoint {
 		Timeout:     rest,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errNoVerdict) },
-		OnStateChange: func(_ string, _, to gobreaker.State) {
+		OnStateChange: func(_ string, from, to gobreaker.State) {
 			if to == gobreaker.StateOpen {
 				e.tryAgain.Store(s.now().Add(rest).UnixNano())
 			}
+			s.tell(name, from, to)
 		},
 	})
 	s.byName[name] = e
 	return e
+}
+
+// tell says once that a receiver is left alone, and once that it works again. Of
+// its address only the origin is said.
+func (s *endpoints) tell(name endpointName, from, to gobreaker.State) {
+	log := s.log.With("project", name.scope.Project, "environment", name.scope.Environment, "receiver", name.origin)
+	switch {
+	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
+		log.Warn("a receiver of callbacks keeps failing; it is left alone and tried now and then")
+	case to == gobreaker.StateClosed:
+		log.Info("a receiver of callbacks works again")
+	}
 }
 
 // sweep forgets endpoints that nobody asks for, now and then, and those that

@@ -142,7 +142,7 @@ func (s *templateSettings) Validate(bool) []provider.Problem {
 
 // CheckFlow knows templates that begin with a digit, and options that do not
 // begin with bad.
-func (s *templateSettings) CheckFlow(product string, options []byte) []provider.Problem {
+func (s *templateSettings) CheckFlow(product, _ string, options []byte) []provider.Problem {
 	var problems []provider.Problem
 	if product == "" || product[0] < '0' || product[0] > '9' {
 		problems = append(problems, provider.Problem{Field: "product", Message: "is no template; write its id"})

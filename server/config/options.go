@@ -44,7 +44,7 @@ func (c *checker) options(entry *flowEntry, path string, home *Connection, sound
 	if !judged {
 		return options
 	}
-	for _, problem := range judge.CheckFlow(entry.Product, options) {
+	for _, problem := range judge.CheckFlow(entry.Product, entry.HostedURL, options) {
 		if problem.Field != productKey || sound {
 			c.report.checkf(strings.TrimSuffix(path+"."+problem.Field, "."), "%s", problem.Message)
 		}

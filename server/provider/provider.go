@@ -50,10 +50,10 @@ type Fetcher interface {
 // FlowChecker is the capability of an adapter's settings to judge a flow: its
 // product and its `options`. Flows of adapters without it may have no options.
 type FlowChecker interface {
-	// CheckFlow returns everything that is wrong. options is a JSON object; empty
-	// if the flow has none. Problem.Field is the flow's yaml key, such as
+	// CheckFlow returns everything that is wrong. hostedURL is the flow's stable
+	// page and options a JSON object; both are empty if the flow has none. Problem.Field is the flow's yaml key, such as
 	// `product` or `options.theme`.
-	CheckFlow(product string, options []byte) []Problem
+	CheckFlow(product, hostedURL string, options []byte) []Problem
 }
 
 // Webhook is one request to a connection's webhook URL, as it arrived.

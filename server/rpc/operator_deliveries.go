@@ -74,7 +74,18 @@ func (o *Operator) GetDelivery(ctx context.Context, r *verigatev1.GetDeliveryReq
 	if err != nil {
 		return nil, toConnect(err)
 	}
-	return &verigatev1.GetDeliveryResponse{Delivery: toDelivery(d), Headers: d.Headers, Body: d.Body}, nil
+	shown := &verigatev1.GetDeliveryResponse{Delivery: toDelivery(d), Headers: d.Headers, Body: d.Body}
+	if d.Emptied {
+		return shown, nil
+	}
+	owners, err := o.Verifications.Owners(ctx, d)
+	if err != nil {
+		return nil, toConnect(err)
+	}
+	for _, owner := range owners {
+		shown.BoundVerificationIds = append(shown.BoundVerificationIds, owner.String())
+	}
+	return shown, nil
 }
 
 // ReplayDelivery implements OperatorService.
@@ -132,6 +143,7 @@ func toDelivery(d *verification.Delivery) *verigatev1.Delivery {
 	}
 	if !d.Emptied {
 		shown.ProviderRefs = slices.Concat(d.Event.Keys, d.Event.Refs)
+		shown.NamedVerificationId = d.Event.VerificationID
 	}
 	return shown
 }

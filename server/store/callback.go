@@ -38,6 +38,16 @@ func noCallback(err error) error {
 	return translate(err)
 }
 
+// OldestCallback returns since when the callback is tried that is tried for
+// longest, of all tenants; zero if there is nothing to deliver.
+func (s *Store) OldestCallback(ctx context.Context) (time.Time, error) {
+	first, err := s.queries.CallbackOldest(ctx, s.pool)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromNullable(first), translate(err)
+}
+
 // Callbacks returns a page of callbacks of a scope, newest first.
 func (s *Store) Callbacks(ctx context.Context, q verification.CallbackQuery) ([]*verification.Callback, error) {
 	done, err := s.takeListTurn(ctx)

@@ -166,6 +166,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"callbackUpdate":             {"'dead'", "''", at, "NULL", at, id, "'shop'", "'test'"},
 		"callbackErase":              {at, "'{" + uuidText + "}'", "'shop'", "'test'"},
 		"callbackAttemptList":        {id, "'shop'", "'test'", "100"},
+		"callbackOldest":             {},
 		"callbackPurge":              {"timestamptz '2026-03-01 03:00'", "500"},
 	} {
 		statement, ok := statements[name]

@@ -19,8 +19,9 @@ import (
 const (
 	// jobTimeout is how long a job may take; whoever does one bounds it tighter.
 	jobTimeout = 45 * time.Second
-	// rescueAfter is when a job whose node died goes to another.
-	rescueAfter = 2 * time.Minute
+	// rescueAfter is when a job whose node died goes to another, as soon as River
+	// looks, which is twice a minute.
+	rescueAfter = time.Minute
 	// jobsKept is how long finished jobs stay: what they did is in our own rows.
 	jobsKept = time.Hour
 	// hardStop bounds the wait for jobs whose context was canceled.

@@ -21,6 +21,7 @@ type Metrics struct {
 	mismatched       *prometheus.CounterVec
 	callbackAttempts *prometheus.CounterVec
 	callbacks        *prometheus.CounterVec
+	oldestCallback   prometheus.Gauge
 	refused          *prometheus.CounterVec
 	unknownStatus    *prometheus.CounterVec
 	calls            *prometheus.HistogramVec
@@ -48,6 +49,9 @@ func NewMetrics(watchers func() int) *Metrics {
 			"outcome"),
 		callbacks: counter("callbacks_total", "Callbacks that are over, by how they ended.",
 			"state"),
+		oldestCallback: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "oldest_callback_seconds", Help: "How long the oldest undelivered callback of the gateway has been tried; 0 if there is none.",
+		}),
 		refused: counter("webhooks_refused_total", "Webhook requests that were not stored.",
 			"connection", "reason"),
 		unknownStatus: counter("provider_unknown_status_total", "Provider statuses that the adapter does not know, taken as a review.",
@@ -78,7 +82,7 @@ func NewMetrics(watchers func() int) *Metrics {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "watchers", Help: "Open watchers on this node.",
 	}, func() float64 { return float64(watchers()) })
-	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.callbackAttempts, m.callbacks, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
+	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.callbackAttempts, m.callbacks, m.oldestCallback, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
 		m.missed, m.fetches, m.unresolved, m.pollable,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -143,6 +147,22 @@ func (m *Metrics) CallbackAttempted(outcome string) {
 
 // CallbackFinished implements callback.Meter.
 func (m *Metrics) CallbackFinished(state string) { m.callbacks.WithLabelValues(state).Inc() }
+
+// OldestCallback tells how long the oldest undelivered callback has been tried.
+func (m *Metrics) OldestCallback(age time.Duration) { m.oldestCallback.Set(age.Seconds()) }
+
+// Expect makes the counters of a connection begin with zero: what appears with its
+// first count is missed by whoever looks for an increase.
+func (m *Metrics) Expect(connections []string) {
+	for _, connection := range connections {
+		for _, of := range []*prometheus.CounterVec{m.parked, m.mismatched, m.unknownStatus, m.missed} {
+			of.WithLabelValues(connection)
+		}
+	}
+	for _, state := range []verification.CallbackState{verification.CallbackDelivered, verification.CallbackDead} {
+		m.callbacks.WithLabelValues(string(state))
+	}
+}
 
 // Refused implements webhook.Meter.
 func (m *Metrics) Refused(connection, reason string) {

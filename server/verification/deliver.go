@@ -94,8 +94,10 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 		if err != nil {
 			return nil, NoRung, err
 		}
-		if other {
+		if other && !parked {
 			s.alarm(ctx, d)
+		}
+		if other {
 			return nil, NoRung, nil
 		}
 	}

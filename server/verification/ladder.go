@@ -52,7 +52,7 @@ func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (f
 		return f, ok, err
 	}
 	if f.rung == rungContradiction {
-		if d.Event.VerificationID != "" || len(d.Event.Keys) > 1 {
+		if !parked && (d.Event.VerificationID != "" || len(d.Event.Keys) > 1) {
 			s.alarm(ctx, d)
 		}
 		return found{}, false, nil

@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -104,4 +105,22 @@ func (s *Service) OpenDelivery(ctx context.Context, scope Scope, id uuid.UUID, b
 		return nil, err
 	}
 	return d, nil
+}
+
+// Owners returns the verifications that a delivery's provider refs are bound to,
+// each once: what an operator wants to know of one that waits although somebody
+// owns them.
+func (s *Service) Owners(ctx context.Context, d *Delivery) ([]uuid.UUID, error) {
+	var owners []uuid.UUID
+	err := s.store.InTx(ctx, func(tx Tx) error {
+		owners = nil
+		bound, err := tx.FindRefs(ctx, d.Connection, d.Event.allRefs())
+		for _, b := range bound {
+			if !slices.Contains(owners, b.VerificationID) {
+				owners = append(owners, b.VerificationID)
+			}
+		}
+		return err
+	})
+	return owners, err
 }

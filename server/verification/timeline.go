@@ -26,12 +26,13 @@ type TimelineEntry struct {
 	Delivery *Delivery
 }
 
-// Time is when a transition was made, or a delivery arrived.
+// Time is when a transition was made, or a delivery was settled, which may be
+// long after its arrival.
 func (e TimelineEntry) Time() time.Time {
 	if e.Transition != nil {
 		return e.Transition.CreateTime
 	}
-	return e.Delivery.ReceiveTime
+	return e.Delivery.ApplyTime
 }
 
 // Timeline returns a verification of the scope with the last 500 entries of its
@@ -48,13 +49,14 @@ func (s *Service) Timeline(ctx context.Context, scope Scope, id uuid.UUID) (*Tim
 	return &Timeline{Verification: v, Entries: merge(transitions, deliveries, maxTimeline)}, nil
 }
 
-// merge takes the newest entries of two lists that are newest first, and returns
-// them oldest first. The order of transitions stays that of their versions, even
+// merge takes the newest entries of two lists, transitions newest first, and
+// returns them oldest first. The order of transitions stays that of their versions, even
 // where two nodes' clocks disagree. Of the same moment, the transition is first.
 func merge(transitions []*Transition, deliveries []*Delivery, limit int) []TimelineEntry {
+	slices.SortStableFunc(deliveries, func(a, b *Delivery) int { return b.ApplyTime.Compare(a.ApplyTime) })
 	entries := make([]TimelineEntry, 0, min(limit, len(transitions)+len(deliveries)))
 	for len(entries) < limit && len(transitions)+len(deliveries) > 0 {
-		if len(deliveries) == 0 || len(transitions) > 0 && transitions[0].CreateTime.After(deliveries[0].ReceiveTime) {
+		if len(deliveries) == 0 || len(transitions) > 0 && transitions[0].CreateTime.After(deliveries[0].ApplyTime) {
 			entries = append(entries, TimelineEntry{Transition: transitions[0]})
 			transitions = transitions[1:]
 			continue

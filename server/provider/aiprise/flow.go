@@ -31,8 +31,13 @@ func optionKinds() map[string]byte {
 // CheckFlow judges a flow: its product is the id of an AiPrise template, a
 // lower-case UUID, because webhooks are compared with it letter by letter; its
 // options are AiPrise's own request fields for the hosted page.
-func (s *Settings) CheckFlow(product string, options []byte) []provider.Problem {
+func (s *Settings) CheckFlow(product, hostedURL string, options []byte) []provider.Problem {
 	var problems []provider.Problem
+	if hostedURL != "" {
+		problems = append(problems, provider.Problem{
+			Field: "hosted_url", Message: "cannot be used: AiPrise has no page that is the same for everybody; remove it",
+		})
+	}
 	if !isTemplateID(product) {
 		problems = append(problems, provider.Problem{
 			Field:   "product",

@@ -44,7 +44,7 @@ func TestCheckFlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var checker provider.FlowChecker = good()
-			problems := checker.CheckFlow(c.product, []byte(c.options))
+			problems := checker.CheckFlow(c.product, "", []byte(c.options))
 			if got := providertest.Fields(problems); !slices.Equal(got, c.want) {
 				t.Errorf("CheckFlow reports %v, want %v", got, c.want)
 			}

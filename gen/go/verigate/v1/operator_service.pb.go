@@ -1239,7 +1239,7 @@ func (x *GetTimelineResponse) GetReconciliation() *Reconciliation {
 // TimelineEntry is one thing that was said about a verification.
 type TimelineEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When: a transition's time, or a delivery's arrival.
+	// When: a transition's time, or when a delivery was settled.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// What was said.
 	Kind EventKind `protobuf:"varint,2,opt,name=kind,proto3,enum=verigate.v1.EventKind" json:"kind,omitempty"`
@@ -1594,9 +1594,12 @@ type Delivery struct {
 	// Machine-readable reasons.
 	ReasonCodes []string `protobuf:"bytes,12,rep,name=reason_codes,json=reasonCodes,proto3" json:"reason_codes,omitempty"`
 	// True once its content was removed.
-	Purged        bool `protobuf:"varint,13,opt,name=purged,proto3" json:"purged,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Purged bool `protobuf:"varint,13,opt,name=purged,proto3" json:"purged,omitempty"`
+	// The verification that it names by our reference, whether there is such a one
+	// or not; empty if it names none, and once it was purged.
+	NamedVerificationId string `protobuf:"bytes,14,opt,name=named_verification_id,json=namedVerificationId,proto3" json:"named_verification_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
@@ -1718,6 +1721,13 @@ func (x *Delivery) GetPurged() bool {
 		return x.Purged
 	}
 	return false
+}
+
+func (x *Delivery) GetNamedVerificationId() string {
+	if x != nil {
+		return x.NamedVerificationId
+	}
+	return ""
 }
 
 // ListDeliveriesRequest filters and pages. All filters must hold.
@@ -1921,9 +1931,12 @@ type GetDeliveryResponse struct {
 	// The headers that were kept; only with `with_content` and until it is purged.
 	Headers map[string]string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The body, byte for byte; only with `with_content` and until it is purged.
-	Body          []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	// The verifications that its provider ids are bound to: one that waits although
+	// there is one contradicts itself, or names another by our reference.
+	BoundVerificationIds []string `protobuf:"bytes,4,rep,name=bound_verification_ids,json=boundVerificationIds,proto3" json:"bound_verification_ids,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *GetDeliveryResponse) Reset() {
@@ -1973,6 +1986,13 @@ func (x *GetDeliveryResponse) GetHeaders() map[string]string {
 func (x *GetDeliveryResponse) GetBody() []byte {
 	if x != nil {
 		return x.Body
+	}
+	return nil
+}
+
+func (x *GetDeliveryResponse) GetBoundVerificationIds() []string {
+	if x != nil {
+		return x.BoundVerificationIds
 	}
 	return nil
 }
@@ -2931,7 +2951,7 @@ const file_verigate_v1_operator_service_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x18\x05\x18\x06R\x05state\x127\n" +
 	"\x06reason\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1F\\x7F]*$R\x06reason\"]\n" +
 	"\x1cOverrideVerificationResponse\x12=\n" +
-	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\x80\x04\n" +
+	"\fverification\x18\x01 \x01(\v2\x19.verigate.v1.VerificationR\fverification\"\xb4\x04\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -2949,7 +2969,8 @@ const file_verigate_v1_operator_service_proto_rawDesc = "" +
 	" \x01(\tR\aproduct\x12#\n" +
 	"\rprovider_refs\x18\v \x03(\tR\fproviderRefs\x12!\n" +
 	"\freason_codes\x18\f \x03(\tR\vreasonCodes\x12\x16\n" +
-	"\x06purged\x18\r \x01(\bR\x06purged\"\x9e\x02\n" +
+	"\x06purged\x18\r \x01(\bR\x06purged\x122\n" +
+	"\x15named_verification_id\x18\x0e \x01(\tR\x13namedVerificationId\"\x9e\x02\n" +
 	"\x15ListDeliveriesRequest\x12B\n" +
 	"\aeffects\x18\x01 \x03(\x0e2\x13.verigate.v1.EffectB\x13\xbaH\x10\x92\x01\r\x10\t\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\aeffects\x12'\n" +
 	"\n" +
@@ -2967,11 +2988,12 @@ const file_verigate_v1_operator_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
 	"\x12GetDeliveryRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
-	"\fwith_content\x18\x02 \x01(\bR\vwithContent\"\xe1\x01\n" +
+	"\fwith_content\x18\x02 \x01(\bR\vwithContent\"\x97\x02\n" +
 	"\x13GetDeliveryResponse\x121\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x15.verigate.v1.DeliveryR\bdelivery\x12G\n" +
 	"\aheaders\x18\x02 \x03(\v2-.verigate.v1.GetDeliveryResponse.HeadersEntryR\aheaders\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\fR\x04body\x1a:\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x124\n" +
+	"\x16bound_verification_ids\x18\x04 \x03(\tR\x14boundVerificationIds\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"1\n" +
