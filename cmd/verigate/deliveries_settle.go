@@ -22,7 +22,7 @@ audit log.
 It opens what lies sealed, so it needs a running gateway, which has the keys and
 adapters.
 
-` + operatorHelp + "\n\n" + exitHelp,
+` + gatewayHelp + "\n\n" + exitHelp,
 		Example: `  verigate deliveries replay 0197a3c2-7c11-7d3e-9a52-0d4f6f1b2c3d
   verigate deliveries replay 0197a3c2-7c11-7d3e-9a52-0d4f6f1b2c3d --json`,
 		Args: oneDelivery,
@@ -57,7 +57,7 @@ first. It is in the audit log.
 
 It needs a running gateway, which knows the flows.
 
-` + operatorHelp + "\n\n" + exitHelp,
+` + gatewayHelp + "\n\n" + exitHelp,
 		Example: `  verigate deliveries bind 0197a3c2-7c11-7d3e-9a52-0d4f6f1b2c3d \
     --verification 0197a3c2-9d20-7aa1-8c11-3b7e5a6f1d2e --reason ticket-4711`,
 		Args: oneDelivery,

@@ -36,6 +36,10 @@ acts on that key's project and environment. With --project and --environment it
 works on the database itself instead, which --config or --database-url names: so
 the first key is made. Either way the audit log tells who did it.`
 
+// gatewayHelp is operatorHelp for what only a running gateway can do.
+const gatewayHelp = `It calls OperatorService at --url, with an API key of the scope "operator", and
+acts on that key's project and environment.`
+
 // operatorCommands returns the commands for whoever runs a gateway.
 func operatorCommands(w world) []*cobra.Command {
 	return []*cobra.Command{

@@ -18,8 +18,9 @@ func overrideCommand(c *operatorCaller) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "override <id> --to approved|declined --reason WHY",
 		Short: "Decide a verification by hand, or turn its decision over",
-		Long: `Decide a verification by hand, or turn its decision over. It is a revision: on
-record with its author and reason, in the event stream, and sent to the backend.
+		Long: `Decide a verification by hand, or turn its decision over, which is a revision. It
+is on record with its author and reason, in the event stream, and sent to the
+backend.
 What is so already stays so. A canceled or failed verification, and one that is
 expired for longer than the grace period, cannot be decided: start a new one.
 

@@ -5,9 +5,11 @@ package consumer
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
@@ -19,6 +21,21 @@ const (
 	// maxPause bounds the random pause after a stream that was cut.
 	maxPause = time.Second
 )
+
+// Client calls the gateway at url with an API key that has the scope events:read.
+func Client(url, key string) verigatev1connect.EventServiceClient {
+	authorize := func(next connect.ClientFunc) connect.ClientFunc {
+		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+			if call, ok := connect.CallInfoForClientContext(ctx); ok {
+				call.RequestHeader().Set("Authorization", "Bearer "+key)
+			}
+			return next(ctx, spec)
+		}
+	}
+	// No time-out on the client: it would end the stream.
+	transport := connecthttp.NewTransport(&http.Client{}, url)
+	return verigatev1connect.NewEventServiceClient(connect.NewClient(transport, authorize))
+}
 
 // Follow hands each event after cursor to handle, with the cursor to keep once
 // it is dealt with. It ends with ctx, with handle's error, or with one that no

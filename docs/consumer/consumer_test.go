@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
 	"connectrpc.com/connect/v2/connectinprocess"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -90,5 +94,23 @@ func TestTheExampleStopsWhenAnEventCannotBeHandled(t *testing.T) {
 	})
 	if !errors.Is(err, broken) || handled != 1 {
 		t.Errorf("it ended with %v after %d events, want the first one's error", err, handled)
+	}
+}
+
+func TestTheExampleBringsItsKey(t *testing.T) {
+	t.Parallel()
+	api, mux := connect.NewServer(), http.NewServeMux()
+	verigatev1connect.RegisterEventServiceHandler(api, &gateway{})
+	connecthttp.Mount(mux, api)
+	var brought atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		brought.Store(r.Header.Get("Authorization"))
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	enough := errors.New("enough")
+	err := consumer.Follow(t.Context(), consumer.Client(server.URL, "vg_test_key"), "", func(*verigatev1.Event, string) error { return enough })
+	if !errors.Is(err, enough) || brought.Load() != "Bearer vg_test_key" {
+		t.Errorf("it ended with %v and brought %v", err, brought.Load())
 	}
 }

@@ -50,7 +50,11 @@ func TestEveryStatus(t *testing.T) {
 			for _, err := range []error{startErr, fetchErr} {
 				checkError(t, err, want.kind, want.reason)
 				checkCause(t, err, want.hint)
-				checkCause(t, err, "it said: "+providerText)
+			}
+			checkCause(t, startErr, "it said: "+providerText)
+			// What is said of a session may be said of a person.
+			if cause := errors.Unwrap(fetchErr); cause == nil || strings.Contains(cause.Error(), providerText) {
+				t.Errorf("a fetch repeats what the provider said: %v", cause)
 			}
 		})
 	}

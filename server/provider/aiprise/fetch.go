@@ -29,7 +29,6 @@ func (a *adapter) Fetch(ctx context.Context, product, ref string) (verification.
 	}
 	answer, err := a.call(ctx, exchange{
 		endpoint: endpointResult,
-		quotable: true,
 		request: func(ctx context.Context) (*http.Request, error) {
 			target := a.base + "/verify/get_user_verification_result/" + url.PathEscape(id)
 			return http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)

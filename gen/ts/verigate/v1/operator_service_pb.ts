@@ -1771,8 +1771,8 @@ export const OperatorService: GenService<{
   },
   /**
    * OverrideVerification decides a verification by hand, or turns its decision
-   * over. It is a revision: recorded with its author and reason, streamed and
-   * sent as a callback.
+   * over, which is a revision. It is recorded with its author and reason,
+   * streamed and sent as a callback.
    *
    * Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
    * `not_found`; `failed_precondition` (canceled, failed, or expired for longer

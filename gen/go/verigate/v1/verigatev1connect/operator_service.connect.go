@@ -252,8 +252,8 @@ type OperatorServiceClient interface {
 	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
 	GetTimeline(context.Context, *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error)
 	// OverrideVerification decides a verification by hand, or turns its decision
-	// over. It is a revision: recorded with its author and reason, streamed and
-	// sent as a callback.
+	// over, which is a revision. It is recorded with its author and reason,
+	// streamed and sent as a callback.
 	//
 	// Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
 	// `not_found`; `failed_precondition` (canceled, failed, or expired for longer
@@ -370,8 +370,8 @@ type OperatorServiceHandler interface {
 	// Errors: `invalid_argument`; `not_found`; `unavailable` (retry).
 	GetTimeline(context.Context, *v1.GetTimelineRequest) (*v1.GetTimelineResponse, error)
 	// OverrideVerification decides a verification by hand, or turns its decision
-	// over. It is a revision: recorded with its author and reason, streamed and
-	// sent as a callback.
+	// over, which is a revision. It is recorded with its author and reason,
+	// streamed and sent as a callback.
 	//
 	// Safe to repeat: what is so already stays so. Errors: `invalid_argument`;
 	// `not_found`; `failed_precondition` (canceled, failed, or expired for longer
