@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 )
+
+// afterNow is the word for what happens from now on.
+const afterNow = "now"
 
 // eventLine is a line of `events --json`. A script that keeps its cursor goes on
 // from there.
@@ -35,10 +39,20 @@ func (c *caller) followEvents(ctx context.Context, api verigatev1connect.EventSe
 	select {
 	case <-ctx.Done():
 		// There is no other way to end it.
-		return nil
+		return c.endFollowing(f, follow.cursor)
 	default:
 		return err
 	}
+}
+
+// endFollowing tells a person where to go on, once there is such a place: now
+// would be another one then.
+func (c *caller) endFollowing(f *eventsFlags, cursor string) error {
+	if c.asJSON || cursor == "" || cursor == afterNow {
+		return nil
+	}
+	_, err := fmt.Fprintln(c.std.Err, "later: "+f.again(cursor))
+	return err
 }
 
 // stream follows one stream to its end.

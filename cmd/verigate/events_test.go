@@ -322,15 +322,12 @@ func TestASilentEventStreamIsOpenedAgain(t *testing.T) {
 func TestAnInterruptEndsFollowingWithSuccess(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
-	b, _ := eventBench(t, tells(1, 1, func(ctx context.Context, _ eventStream) error {
-		interrupt()
-		<-ctx.Done()
-		return ctx.Err()
-	}))
+	b, _ := eventBench(t, tells(1, 1, staysOpen))
+	b.world.std.Out = tellsWrites{&b.out, interrupt}
 	if code := b.runIn(ctx, "events", "--follow"); code != exitPass {
 		t.Errorf("exit %d, want 0\n%s", code, b.err.String())
 	}
-	if text := b.err.String(); text != "" {
+	if text := b.err.String(); text != "later: verigate events --follow --after c1\n" {
 		t.Errorf("it says %q", text)
 	}
 }

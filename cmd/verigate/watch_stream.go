@@ -22,6 +22,8 @@ const (
 	// maxSilence is three heartbeats: a line that says nothing for so long is
 	// dead, whatever the network believes.
 	maxSilence = 45 * time.Second
+	// shortLife is that of a stream whose node was draining when it began.
+	shortLife = 5 * time.Second
 )
 
 var errSilent = errors.New("no message for 45s")
@@ -63,8 +65,9 @@ func (f *follower) run(ctx context.Context) error { return f.persist(ctx, f.stre
 // ends, whose cause it returns, or an error comes that no retry can heal. lost is
 // told before each pause why the stream ended.
 func (w world) persist(ctx context.Context, stream func(context.Context) ending, lost func(error, time.Duration)) error {
-	failures := 0
+	failures, drains := 0, 0
 	for {
+		began := w.now()
 		end := stream(ctx)
 		switch {
 		case end.done:
@@ -77,8 +80,14 @@ func (w world) persist(ctx context.Context, stream func(context.Context) ending,
 		if end.heard {
 			failures = 0
 		}
-		pause := end.pause
-		if !end.drained {
+		var pause time.Duration
+		if end.drained {
+			if w.now().Sub(began) > shortLife {
+				drains = 0
+			}
+			pause = max(end.pause, w.drainPause(drains))
+			drains++
+		} else {
 			pause = max(w.jitter(backoffLimit(failures)), askedDelay(end.err))
 			failures++
 		}
@@ -87,6 +96,16 @@ func (w world) persist(ctx context.Context, stream func(context.Context) ending,
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// drainPause is the least pause after a drain that follows so many others: it
+// leads back to the same node as long as that one drains.
+func (w world) drainPause(drains int) time.Duration {
+	if drains == 0 {
+		return 0
+	}
+	half := backoffLimit(drains+1) / 2
+	return half + w.jitter(half)
 }
 
 // stream follows one stream to its end.

@@ -59,6 +59,41 @@ func (q *Queries) ProviderRefListToFetch(ctx context.Context, db DBTX, arg Provi
 	return items, nil
 }
 
+const verificationDecidedAfter = `-- name: VerificationDecidedAfter :one
+SELECT (EXISTS (
+    SELECT 1 FROM delivery d
+    WHERE d.project = $1 AND d.environment = $2 AND d.verification_id = $3
+      AND d.receive_time > $4 AND d.effect IN ('applied', 'duplicate')
+      AND d.event IN ('passed', 'rejected', 'revised_to_passed', 'revised_to_rejected')
+) OR EXISTS (
+    SELECT 1 FROM transition t
+    WHERE t.project = $1 AND t.environment = $2 AND t.verification_id = $3
+      AND t.create_time > $4 AND t.source IN ('operator', 'poll')
+      AND t.event IN ('passed', 'rejected', 'revised_to_passed', 'revised_to_rejected')
+))::bool AS decided
+`
+
+type VerificationDecidedAfterParams struct {
+	Project        string
+	Environment    string
+	VerificationID uuid.NullUUID
+	At             time.Time
+}
+
+// Whether something was decided about a verification after a time, also by what
+// only repeated what was so.
+func (q *Queries) VerificationDecidedAfter(ctx context.Context, db DBTX, arg VerificationDecidedAfterParams) (bool, error) {
+	row := db.QueryRow(ctx, verificationDecidedAfter,
+		arg.Project,
+		arg.Environment,
+		arg.VerificationID,
+		arg.At,
+	)
+	var decided bool
+	err := row.Scan(&decided)
+	return decided, err
+}
+
 const verificationLeaseFetches = `-- name: VerificationLeaseFetches :many
 UPDATE verification SET fetch_time = $1
 WHERE id = ANY (ARRAY(

@@ -18,6 +18,8 @@ type EventReader interface {
 	// Events returns a page, oldest first. verification.ErrCursorExpired if what
 	// follows the cursor is not kept any more.
 	Events(ctx context.Context, q verification.EventQuery) (verification.EventPage, error)
+	// NextEvents is Events for streams: these keep nobody else's reads waiting.
+	NextEvents(ctx context.Context, q verification.EventQuery) (verification.EventPage, error)
 	// LatestEvent returns the cursor of a scope's newest event, the zero cursor
 	// if it has none.
 	LatestEvent(ctx context.Context, scope verification.Scope) (verification.EventCursor, error)
@@ -30,9 +32,6 @@ type Events struct {
 	Feed   *watch.Feed
 	Access Authenticator
 	Timing Timing
-	// MaxPerKey is how many streams one API key may have on this node; zero for
-	// no limit.
-	MaxPerKey int
 	// Draining is closed when this node wants its streams to end, over
 	// Timing.DrainSpread from then on.
 	Draining <-chan struct{}
@@ -40,6 +39,10 @@ type Events struct {
 	mu   sync.Mutex
 	open map[string]int
 }
+
+// MaxEventStreams is how many event streams one API key may have on a node. A
+// backend needs one or a few: each reads the database for itself.
+const MaxEventStreams = 64
 
 var _ verigatev1connect.EventServiceHandler = (*Events)(nil)
 
@@ -78,7 +81,7 @@ func (e *Events) take(p access.Principal) (giveBack func(), err error) {
 	holder := p.Holder()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.MaxPerKey > 0 && e.open[holder] >= e.MaxPerKey {
+	if e.open[holder] >= MaxEventStreams {
 		return nil, errTooManyStreams
 	}
 	if e.open == nil {

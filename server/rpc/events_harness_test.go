@@ -73,6 +73,20 @@ func (l *chronicle) Events(ctx context.Context, q verification.EventQuery) (veri
 	return page, nil
 }
 
+func (l *chronicle) NextEvents(ctx context.Context, q verification.EventQuery) (verification.EventPage, error) {
+	return l.Events(ctx, q)
+}
+
+func (l *chronicle) EventScopes(_ context.Context, after, upTo int64) ([]verification.Scope, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	scopes := make([]verification.Scope, 0, upTo-after)
+	for _, r := range l.records[after:upTo] {
+		scopes = append(scopes, r.Scope)
+	}
+	return scopes, nil
+}
+
 func (l *chronicle) LatestEvent(_ context.Context, s verification.Scope) (verification.EventCursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

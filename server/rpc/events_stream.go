@@ -26,7 +26,7 @@ func (e *Events) StreamEvents(ctx context.Context, r *verigatev1.StreamEventsReq
 		return toConnect(err)
 	}
 	defer giveBack()
-	feed := e.Feed.Subscribe()
+	feed := e.Feed.Subscribe(p.Scope)
 	defer feed.Close()
 	after, err := e.after(ctx, p.Scope, r.GetAfterCursor())
 	if err != nil {
@@ -107,7 +107,7 @@ var errBusy = verification.NewError(verification.KindUnavailable, "DATABASE_BUSY
 func (t *teller) read(ctx context.Context) (verification.EventPage, error) {
 	bounded, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	page, err := t.events.Reader.Events(bounded, t.query)
+	page, err := t.events.Reader.NextEvents(bounded, t.query)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return page, errBusy.WithCause(err)
 	}

@@ -232,7 +232,7 @@ func TestATimelineTellsWhatWasSaidAndWhatIsAsked(t *testing.T) {
 		v.Connection, v.FetchTime, v.Fetches, v.CreateTime = "fake", next, 3, time.Unix(1_779_000_000, 0)
 	})
 	noted := parked()
-	noted.Effect = verification.Kept
+	noted.Effect, noted.ApplyTime = verification.Kept, time.Unix(1_779_013_801, 0)
 	deliveryID := g.row.drawer.keep(noted).String()
 	got, err := o.GetTimeline(t.Context(), &verigatev1.GetTimelineRequest{VerificationId: g.id()})
 	if err != nil || len(got.GetEntries()) != 2 {
@@ -257,7 +257,7 @@ func TestATimelineTellsWhatWasSaidAndWhatIsAsked(t *testing.T) {
 		Time: got.GetEntries()[1].GetTime(), Kind: verigatev1.EventKind_EVENT_KIND_PASSED, Source: verigatev1.EventSource_EVENT_SOURCE_PROVIDER,
 		Effect: verigatev1.Effect_EFFECT_NOTED, ReasonCodes: []string{"document_valid"}, DeliveryId: deliveryID, ProviderStatus: "PASS",
 	}
-	if !proto.Equal(got.GetEntries()[1], want) || want.GetTime().GetSeconds() != 1_779_013_800 {
+	if !proto.Equal(got.GetEntries()[1], want) || want.GetTime().GetSeconds() != 1_779_013_801 {
 		t.Errorf("the delivery is %v", got.GetEntries()[1])
 	}
 	_, err = o.GetTimeline(t.Context(), &verigatev1.GetTimelineRequest{VerificationId: nobodys})

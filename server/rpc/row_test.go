@@ -164,6 +164,10 @@ func (t rowTx) AddAudit(_ context.Context, e *verification.AuditEntry) error {
 
 func (rowTx) BindRef(context.Context, verification.BoundRef) error { return nil }
 
+func (rowTx) DecidedAfter(context.Context, *verification.Verification, time.Time) (bool, error) {
+	return false, nil
+}
+
 func (rowTx) ParkedFor(context.Context, *verification.Verification, time.Duration) ([]uuid.UUID, error) {
 	return nil, nil
 }

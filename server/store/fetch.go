@@ -45,6 +45,22 @@ func (s *Store) EnqueueFetches(ctx context.Context, now time.Time, limit int) (i
 	return leased, err
 }
 
+func (t *tx) DecidedAfter(ctx context.Context, v *verification.Verification, at time.Time) (bool, error) {
+	return t.queries.VerificationDecidedAfter(ctx, t.db, sqlc.VerificationDecidedAfterParams{
+		Project: v.Scope.Project, Environment: string(v.Scope.Environment), VerificationID: nullableID(v.ID), At: at,
+	})
+}
+
+func (t *tx) LastSource(ctx context.Context, v *verification.Verification) (verification.Source, error) {
+	rows, err := t.queries.TransitionLast(ctx, t.db, sqlc.TransitionLastParams{
+		VerificationID: v.ID, Project: v.Scope.Project, Environment: string(v.Scope.Environment), RowLimit: 1,
+	})
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return verification.Source(rows[0].Source), nil
+}
+
 // RefsOf returns the provider refs of a verification of the scope, first bound
 // first; none that was erased.
 func (s *Store) RefsOf(ctx context.Context, scope verification.Scope, id uuid.UUID) ([]verification.BoundRef, error) {

@@ -11,13 +11,19 @@ import (
 var errRefElsewhere = NewError(KindRefused, "PROVIDER_REF_TAKEN",
 	"the delivery carries an id of the provider that belongs to another verification already; see that one's timeline")
 
+// errDecidedSince is told to an operator whose delivery would overrule what was
+// said after it.
+var errDecidedSince = NewError(KindRefused, "DECIDED_SINCE",
+	"something newer was decided about the verification since the delivery came; use override if the older decision is to count")
+
 // Bind says by hand which verification a waiting delivery is about, and applies
 // it. The provider's ids in it belong to that verification from now on, and what
 // waited with the same ids follows. Both are returned as they are then.
 //
 // KindNotFound for either; KindInvalid on verification_id for one of another
 // connection or product; KindRefused when the delivery does not wait, was
-// purged, the verification was erased, or an id belongs to another one.
+// purged, the verification was erased, an id belongs to another one, or something
+// newer was decided since the delivery came.
 func (s *Service) Bind(ctx context.Context, scope Scope, delivery, verification uuid.UUID, reason string, by Operator) (*Delivery, *Verification, error) {
 	var d *Delivery
 	var v *Verification
@@ -51,6 +57,13 @@ func (s *Service) Bind(ctx context.Context, scope Scope, delivery, verification 
 }
 
 func (s *Service) bind(ctx context.Context, tx Tx, v *Verification, d *Delivery, reason string, by Operator) error {
+	overtaken, err := s.overtaken(ctx, tx, v, d)
+	if err != nil {
+		return err
+	}
+	if overtaken {
+		return errDecidedSince
+	}
 	byHand := found{id: v.ID, rung: RungOperator, match: Bound, reason: reason}
 	if err := s.apply(ctx, tx, v, d, byHand); err != nil {
 		return err

@@ -26,6 +26,11 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 		case !fresh:
 			// What was kept before need not be kept twice.
 			d.Effect, d.Emptied = Duplicate, true
+			if decoded == "" {
+				if err := s.suspect(ctx, tx, d); err != nil {
+					return nil, err
+				}
+			}
 		case d.Effect == "":
 			if v, rung, err = s.settle(ctx, tx, d, false); err != nil {
 				return nil, err
@@ -101,10 +106,16 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 			return nil, NoRung, nil
 		}
 	}
+	if parked {
+		if f.overtaken, err = s.overtaken(ctx, tx, v, d); err != nil {
+			return nil, NoRung, err
+		}
+	}
 	return v, f.rung, s.apply(ctx, tx, v, d, f)
 }
 
-// apply binds what the payload named to v and moves its state.
+// apply binds what the payload named to v and moves its state, unless something
+// newer was decided since it came.
 func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery, f found) error {
 	now := s.now()
 	if err := bindRefs(ctx, tx, v, f.match, d.Event.allRefs(), now); err != nil {
@@ -114,12 +125,15 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 	if firstBinding {
 		v.BindTime = now
 	}
-	effect, err := s.move(ctx, tx, v, change{
-		event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, reason: f.reason, delivery: d.ID,
-		arrival: d.ReceiveTime,
-	})
-	if err != nil {
-		return err
+	effect := Stale
+	if !f.overtaken {
+		var err error
+		if effect, err = s.move(ctx, tx, v, change{
+			event: d.Event, source: SourceProvider, rung: f.rung, match: f.match, reason: f.reason, delivery: d.ID,
+			arrival: d.ReceiveTime,
+		}); err != nil {
+			return err
+		}
 	}
 	d.Effect, d.VerificationID = effect, v.ID
 	if effect != Applied && firstBinding {

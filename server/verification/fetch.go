@@ -19,7 +19,7 @@ type Answer struct {
 // DueForFetch reports whether the provider is to be asked about v at all, now or
 // later.
 func (v *Verification) DueForFetch(now time.Time) bool {
-	return !v.FetchTime.IsZero() && v.fetchable(now)
+	return v.suspected() || !v.FetchTime.IsZero() && v.fetchable(now)
 }
 
 // ApplyFetched applies what a provider said about a verification when it was
@@ -31,13 +31,18 @@ func (s *Service) ApplyFetched(ctx context.Context, place Place, version int64, 
 	var v *Verification
 	var effects []Effect
 	var strange []bool
+	given := answers
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
 		effects, strange = make([]Effect, len(answers)), make([]bool, len(answers))
 		var err error
 		if v, err = tx.Lock(ctx, place.Scope, place.ID); err != nil {
 			return nil, err
 		}
-		overtaken := v.Version != version
+		overtaken, suspected := v.Version != version, v.suspected()
+		answers = given
+		if suspected && !overtaken {
+			answers = v.asRevisions(given)
+		}
 		for i, a := range answers {
 			if effects[i], strange[i], err = s.applyAnswer(ctx, tx, v, a, overtaken); err != nil {
 				return nil, err
@@ -45,7 +50,15 @@ func (s *Service) ApplyFetched(ctx context.Context, place Place, version int64, 
 		}
 		if !slices.Contains(effects, Applied) {
 			v.Fetches++
-			s.planFetch(v, s.now())
+			switch {
+			case !suspected:
+				s.planFetch(v, s.now())
+			case overtaken: // the suspicion may be newer than the question
+			case slices.Contains(strange, false):
+				v.FetchTime = time.Time{}
+			default:
+				s.suspectLater(ctx, v, s.now(), 0)
+			}
 		}
 		return v, tx.Save(ctx, v, nil)
 	})
@@ -67,6 +80,10 @@ func (s *Service) ApplyFetched(ctx context.Context, place Place, version int64, 
 func (s *Service) FetchFailed(ctx context.Context, place Place, retryAfter time.Duration) error {
 	return s.replan(ctx, place, func(v *Verification, now time.Time) {
 		v.Fetches++
+		if v.suspected() {
+			s.suspectLater(ctx, v, now, retryAfter)
+			return
+		}
 		s.planFetch(v, now)
 		if v.FetchTime.IsZero() {
 			return

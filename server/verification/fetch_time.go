@@ -37,7 +37,8 @@ const (
 //	in review               15 minutes at least, then doubled; the same
 //	expired, in grace       after, then doubled; the last one shortly before the
 //	                        grace period ends
-//	decided, called off, failed, erased, never opened: not any more
+//	decided, called off, failed, erased, never opened: not any more, but for a
+//	                        suspicion; see suspect.go
 func nextFetch(v *Verification, after time.Duration, now time.Time, spread float64) time.Time {
 	if !v.fetchable(now) {
 		return time.Time{}
@@ -103,7 +104,12 @@ func earlier(a, b time.Time) time.Time {
 
 // planFetch sets when the provider is asked next about v. What changed v asked
 // for no fetch, so its backoff is for the caller to begin anew.
+//
+// A suspicion stays until the provider answered.
 func (s *Service) planFetch(v *Verification, now time.Time) {
+	if v.suspected() {
+		return
+	}
 	v.FetchTime = time.Time{}
 	if !v.fetchable(now) || !s.pollable(v.Connection) {
 		return

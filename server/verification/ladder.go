@@ -39,6 +39,8 @@ type found struct {
 	strange bool
 	// reason is the operator's, who found it by hand; empty for the ladder.
 	reason string
+	// overtaken: something newer was decided while the delivery waited.
+	overtaken bool
 }
 
 // exact reports whether the payload names the verification; the rest guesses.

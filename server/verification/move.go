@@ -30,12 +30,17 @@ func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (E
 		arrival = now
 	}
 	next, effect := Next(v.State, c.event.Kind, v.inGrace(arrival))
+	extended := (effect == Applied || effect == Duplicate) && s.outlivePage(v, c)
 	if effect != Applied {
+		if extended {
+			s.planFetch(v, now)
+			return effect, tx.Save(ctx, v, nil)
+		}
 		return effect, nil
 	}
 	from := v.State
 	v.enter(next, c, now)
-	v.Fetches = 0
+	v.FetchTime, v.Fetches = time.Time{}, 0
 	s.planFetch(v, now)
 	return Applied, tx.Save(ctx, v, &Transition{
 		VerificationID: v.ID, Version: v.Version, Scope: v.Scope,
@@ -43,6 +48,27 @@ func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (E
 		Rung: c.rung, Match: c.match, ReasonCodes: v.ReasonCodes, Reason: c.reason,
 		DeliveryID: c.delivery, CreateTime: now,
 	})
+}
+
+// outlivePage gives v the flow's lifetime again once the provider says that the
+// person is done with the page, whose end cut it: a review takes hours. It reports
+// whether that changed anything. The return leg is no proof of it.
+func (s *Service) outlivePage(v *Verification, c change) bool {
+	said := c.source == SourceProvider || c.source == SourcePoll
+	done := c.event.Kind == PersonSubmitted || c.event.Kind == ReviewStarted
+	if !said || !done || v.PageUntil.IsZero() || !v.PageUntil.Equal(v.ExpireTime) || s.catalog == nil {
+		return false
+	}
+	flow, ok := s.catalog.Flow(v.Scope, v.Flow)
+	if !ok {
+		return false
+	}
+	shift := v.CreateTime.Add(flow.Lifetime).Sub(v.ExpireTime)
+	if shift <= 0 {
+		return false
+	}
+	v.ExpireTime, v.GraceUntil = v.ExpireTime.Add(shift), v.GraceUntil.Add(shift)
+	return true
 }
 
 // enter sets every column that depends on the state, together.

@@ -87,6 +87,12 @@ type Tx interface {
 	// HasOtherKey reports whether v has a ref of the same kind (the text before
 	// the first colon) as one of the keys that is none of them.
 	HasOtherKey(ctx context.Context, v *Verification, keys []string) (bool, error)
+	// DecidedAfter reports whether something was decided about v after the given
+	// time: by a delivery that came later, whether it moved v or repeated what was
+	// so, by an operator, or by the provider's answer.
+	DecidedAfter(ctx context.Context, v *Verification, at time.Time) (bool, error)
+	// LastSource returns who caused v's last transition.
+	LastSource(ctx context.Context, v *Verification) (Source, error)
 	// AddHint records that a returning person claimed a ref.
 	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
 	// Hinted returns up to two verifications whose person claimed one of the

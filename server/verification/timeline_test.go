@@ -62,9 +62,9 @@ func TestATimeline(t *testing.T) {
 		},
 		"has the last 500 entries": func(g *gateway) {
 			a := g.start("identity")
-			_, err := g.db.Exec(g.t.Context(), `INSERT INTO delivery (id, project, environment, connection, receive_time, headers, body, dedupe_key, event, effect, verification_id)
-				SELECT gen_random_uuid(), 'shop', 'test', 'human', $2::timestamptz + i * interval '1 second', '{}', '', 'k' || i, 'passed', 'stale', $1
-				FROM generate_series(1, 700) i`, a, g.clock.Now())
+			_, err := g.db.Exec(g.t.Context(), `INSERT INTO delivery (id, project, environment, connection, receive_time, headers, body, dedupe_key, event, effect, verification_id, apply_time)
+				SELECT gen_random_uuid(), 'shop', 'test', 'human', at, '{}', '', 'k' || i, 'passed', 'stale', $1, at
+				FROM generate_series(1, 700) i, LATERAL (SELECT $2::timestamptz + i * interval '1 second' AS at) t`, a, g.clock.Now())
 			if err != nil {
 				g.t.Fatal(err)
 			}

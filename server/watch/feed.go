@@ -3,18 +3,29 @@ package watch
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/verigate/verigate/server/verification"
 )
 
-// Head knows how long the order of events is.
+// Head knows how long the order of events is, and whose they are.
 type Head interface {
 	// EventHead returns the last place that was given; it only grows.
 	EventHead(ctx context.Context) (int64, error)
+	// EventScopes returns whose events got the places after one and up to
+	// another.
+	EventScopes(ctx context.Context, after, upTo int64) ([]verification.Scope, error)
 }
 
-// Feed wakes the event streams of one node when there may be new events: one
-// question to the database for all of them, and none while nobody listens.
+// maxPlaces is how many new places the feed asks about. Where there are more, it
+// is cheaper to wake everybody.
+const maxPlaces = 5_000
+
+// Feed wakes the event streams of one node when there may be new events of
+// theirs: a question or two to the database for all of them, and none while
+// nobody listens.
 // Subscribe first, then read, then follow. It is safe for concurrent use.
 type Feed struct {
 	head     Head
@@ -39,14 +50,15 @@ type Subscription struct {
 	// C receives when there may be something new. It holds one wake.
 	C <-chan struct{}
 
-	feed *Feed
-	wake chan struct{}
+	feed  *Feed
+	scope verification.Scope
+	wake  chan struct{}
 }
 
-// Subscribe registers an interest in new events of any scope, until Close.
-func (f *Feed) Subscribe() *Subscription {
+// Subscribe registers an interest in new events of a scope, until Close.
+func (f *Feed) Subscribe(scope verification.Scope) *Subscription {
 	wake := make(chan struct{}, 1)
-	s := &Subscription{C: wake, feed: f, wake: wake}
+	s := &Subscription{C: wake, feed: f, scope: scope, wake: wake}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subscribers[s] = struct{}{}
@@ -100,9 +112,10 @@ func (f *Feed) Run(ctx context.Context) {
 	}
 }
 
-// poll wakes everybody if the head is not the one that was seen, and returns it.
+// poll wakes whoever may have something new since the head that was seen, and
+// returns the head.
 func (f *Feed) poll(ctx context.Context, seen int64) int64 {
-	now, err := f.head.EventHead(ctx)
+	now, concerned, err := f.look(ctx, seen)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return seen
@@ -114,16 +127,36 @@ func (f *Feed) poll(ctx context.Context, seen int64) int64 {
 	case seen == lost:
 		f.log.InfoContext(ctx, "new events can be asked for again")
 	}
-	if now != seen {
-		f.wakeAll()
-	}
+	f.wakeUp(concerned)
 	return now
 }
 
-func (f *Feed) wakeAll() {
+// look returns the head and who is concerned by what is new before it.
+func (f *Feed) look(ctx context.Context, seen int64) (now int64, concerned func(verification.Scope) bool, err error) {
+	now, err = f.head.EventHead(ctx)
+	switch {
+	case err != nil:
+		return seen, nobody, err
+	case now == seen:
+		return now, nobody, nil
+	case seen < 0 || now < seen || now-seen > maxPlaces:
+		return now, everybody, nil
+	}
+	scopes, err := f.head.EventScopes(ctx, seen, now)
+	return now, func(s verification.Scope) bool { return slices.Contains(scopes, s) }, err
+}
+
+func nobody(verification.Scope) bool { return false }
+
+func everybody(verification.Scope) bool { return true }
+
+func (f *Feed) wakeUp(concerned func(verification.Scope) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.subscribers {
+		if !concerned(s.scope) {
+			continue
+		}
 		select {
 		case s.wake <- struct{}{}:
 		default: // a wake is waiting already

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
 
@@ -19,9 +21,20 @@ type head struct {
 	at    int64
 	err   error
 	asked chan struct{}
+	// whose are the scopes of all that is new.
+	whose []verification.Scope
+	// ranges are the places that were asked about.
+	ranges [][2]int64
 }
 
 func newHead() *head { return &head{asked: make(chan struct{}, 1000)} }
+
+func (h *head) EventScopes(_ context.Context, after, upTo int64) ([]verification.Scope, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ranges = append(h.ranges, [2]int64{after, upTo})
+	return h.whose, h.err
+}
 
 func (h *head) EventHead(context.Context) (int64, error) {
 	h.mu.Lock()
@@ -57,9 +70,13 @@ func runFeed(t *testing.T, h *head, interval time.Duration) (feed *watch.Feed, s
 	return feed, stop
 }
 
+func mine() verification.Scope {
+	return verification.Scope{Project: "shop", Environment: verification.Test}
+}
+
 func subscribe(t *testing.T, feed *watch.Feed) *watch.Subscription {
 	t.Helper()
-	s := feed.Subscribe()
+	s := feed.Subscribe(mine())
 	t.Cleanup(s.Close)
 	return s
 }
@@ -74,9 +91,10 @@ func within(t *testing.T, what string, signal <-chan struct{}) {
 	}
 }
 
-func TestANewEventWakesEverySubscriber(t *testing.T) {
+func TestANewEventWakesEverySubscriberOfItsScope(t *testing.T) {
 	t.Parallel()
 	h := newHead()
+	h.whose = []verification.Scope{mine()}
 	feed, _ := runFeed(t, h, time.Millisecond)
 	one, two := subscribe(t, feed), subscribe(t, feed)
 	within(t, "the first answer wakes one", one.C)
@@ -118,6 +136,41 @@ func empty(signals <-chan struct{}) {
 	}
 }
 
+// What another tenant did wakes nobody, unless there is so much of it that nobody
+// looks whose it is.
+func TestOthersEventsWakeNobody(t *testing.T) {
+	t.Parallel()
+	const most = 5000
+	h := newHead()
+	h.whose = []verification.Scope{{Project: "rival", Environment: verification.Test}, {Project: "shop", Environment: verification.Live}}
+	feed, _ := runFeed(t, h, time.Hour)
+	s := subscribe(t, feed)
+	feed.Poke()
+	within(t, "the first answer wakes", s.C)
+	h.set(most, nil)
+	empty(h.asked)
+	for range 4 {
+		feed.Poke()
+		within(t, "the feed asks again", h.asked)
+	}
+	select {
+	case <-s.C:
+		t.Error("others' events woke somebody")
+	default:
+	}
+	h.mu.Lock()
+	if want := [][2]int64{{0, most}}; !slices.Equal(h.ranges, want) {
+		t.Errorf("it asked about the places %v, want %v", h.ranges, want)
+	}
+	h.mu.Unlock()
+	h.set(2*most+1, nil)
+	feed.Poke()
+	within(t, "more than it asks about wakes everybody", s.C)
+	h.set(1, nil)
+	feed.Poke()
+	within(t, "an order that was restored wakes everybody", s.C)
+}
+
 func TestAPokeMakesTheFeedAskAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHead()
@@ -134,7 +187,7 @@ func TestNobodyIsAskedWhileNobodyListens(t *testing.T) {
 	t.Parallel()
 	idle, busy := newHead(), newHead()
 	feed, _ := runFeed(t, idle, time.Millisecond)
-	s := feed.Subscribe()
+	s := feed.Subscribe(mine())
 	within(t, "the first answer wakes", s.C)
 	s.Close()
 	s.Close()

@@ -86,7 +86,7 @@ func fixtures() []providertest.Fixture {
 		}},
 		{Name: "a reviewer's change of the decision", Body: []byte(caseBody), Notice: provider.Notice{
 			Kind:           provider.NoticeEvent,
-			DedupeKey:      "callback_uuid:cb-1",
+			DedupeKey:      "callback_uuid:cb-1:CASE_STATUS_UPDATE:/DECLINED",
 			ProviderEvent:  "CASE_STATUS_UPDATE",
 			ProviderStatus: "-/DECLINED",
 			Event: verification.Event{

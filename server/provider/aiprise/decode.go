@@ -71,12 +71,20 @@ func (p payload) name() string {
 
 // dedupeKey is the callback's own id where the body has one; AiPrise's callbacks
 // page names it without saying where it travels. Without it, the body is the
-// same for every attempt.
+// same for every attempt. What it says is part of the key beside that id: whether
+// another decision comes under an id of its own is not documented.
 func (p payload) dedupeKey(body []byte) string {
-	if id, err := p.top.Label(keyCallbackUUID); err == nil && id != "" {
-		return keyCallbackUUID + ":" + id
+	id, err := p.top.Label(keyCallbackUUID)
+	if err != nil || id == "" {
+		return edge.BodyKey(body)
 	}
-	return edge.BodyKey(body)
+	status, _, _ := p.top.Text(keyStatus)
+	result, said, _ := p.top.Text(keyResult)
+	if !said {
+		summary, _ := p.top.Child(keySummary)
+		result, _, _ = summary.Text(keyResult)
+	}
+	return keyCallbackUUID + ":" + id + ":" + p.event + ":" + status + "/" + result
 }
 
 // decision says what the payload means; false for what tells of no session.

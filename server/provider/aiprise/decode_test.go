@@ -172,8 +172,19 @@ func TestDedupeKeys(t *testing.T) {
 	with := func(value string) string { return result(`"RUNNING"`, "", `"callback_uuid":`+value) }
 	t.Run("the callback's own id is one", func(t *testing.T) {
 		t.Parallel()
-		if got := key(with(`"11111111-2222-4333-8444-555555555555"`)); got != "callback_uuid:11111111-2222-4333-8444-555555555555" {
+		if got := key(with(`"11111111-2222-4333-8444-555555555555"`)); got != "callback_uuid:11111111-2222-4333-8444-555555555555::RUNNING/" {
 			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("another decision under the same id is another", func(t *testing.T) {
+		t.Parallel()
+		revised := func(to string) string {
+			return key(event("CASE_STATUS_UPDATE", `"verification_result":"`+to+`"`, `"callback_uuid":"u1"`))
+		}
+		final := func(to string) string { return key(result(`"COMPLETED"`, `"`+to+`"`, `"callback_uuid":"u1"`)) }
+		keys := map[string]bool{revised("DECLINED"): true, revised("APPROVED"): true, final("DECLINED"): true, final("APPROVED"): true}
+		if len(keys) != 4 || !keys[revised("DECLINED")] {
+			t.Errorf("got %v", keys)
 		}
 	})
 	t.Run("without it, it is the hash of the body", func(t *testing.T) {
