@@ -129,7 +129,10 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		return errors.New("server: as many listeners are needed as there are addresses")
 	}
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	s.upkeep(background)
+	serving, stopServing := context.WithCancel(background)
+	defer stopServing()
+	defer context.AfterFunc(ctx, stopServing)()
+	s.upkeep(background, serving)
 	if file := s.options.Config.Fingerprint; file != "" {
 		s.audit(ctx, verification.AuditStart, map[string]string{"configuration": file})
 	}
@@ -138,6 +141,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	select {
 	case err = <-ended:
 		// One port without the others is no gateway.
+		stopServing()
 		err = errors.Join(unexpected(err), s.shutdownAll(ctx), rest())
 	case <-ctx.Done():
 		err = errors.Join(s.shutdown(context.WithoutCancel(ctx)), unexpected(<-ended), rest())
@@ -181,8 +185,7 @@ func (s *Server) rpcService(auth *access.Authenticator) *rpc.Service {
 
 func (s *Server) eventService(auth *access.Authenticator) *rpc.Events {
 	return &rpc.Events{
-		Reader: s.store, Feed: s.feed, Access: auth, Timing: s.timing(),
-		MaxPerKey: s.options.Config.Watch.MaxPerKey, Draining: s.draining,
+		Reader: s.store, Feed: s.feed, Access: auth, Timing: s.timing(), Draining: s.draining,
 	}
 }
 

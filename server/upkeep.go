@@ -22,14 +22,15 @@ const (
 	purgeBatch    = 500
 )
 
-// upkeep starts what runs beside the ports, until ctx ends.
-func (s *Server) upkeep(ctx context.Context) {
+// upkeep starts what runs beside the ports, until ctx ends. Jobs are begun only
+// until serving ends.
+func (s *Server) upkeep(ctx, serving context.Context) {
 	tail := &watch.Tail{
 		Log: s.store, Hub: s.hub, Interval: s.options.Config.Watch.PollInterval, Logger: s.log, Polled: s.metrics.Polled,
 	}
 	s.running.Go(func() { tail.Run(ctx) })
 	s.running.Go(func() { s.dispatcher.Run(ctx) })
-	s.running.Go(func() { s.work(ctx) })
+	s.running.Go(func() { s.work(serving) })
 	s.running.Go(func() { s.feed.Run(ctx) })
 	s.running.Go(func() { reconcile.NewScheduler(s.reconciliation()).Run(ctx) })
 	s.running.Go(func() { s.every(ctx, sweepInterval, "the sweep", s.domain.Sweep) })

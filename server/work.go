@@ -22,20 +22,23 @@ const (
 	fetchesAtOnce   = 16
 	// workInterval is how often a start that failed is tried again.
 	workInterval = time.Second
-	// workPatience is what running jobs get when the node stops.
-	workPatience = 2 * time.Second
+	// workPatience is what running jobs get at most when the node stops: an attempt
+	// at a callback takes no longer.
+	workPatience = 16 * time.Second
 )
 
 // work does jobs of the queue that all nodes share, until ctx ends: callbacks to
-// deliver, and verifications to ask providers about. A database that is away when
-// it begins is waited for.
+// deliver, and verifications to ask providers about. Then it begins none, and
+// those that run have as long as the node takes to stop. A database that is away
+// when it begins is waited for.
 func (s *Server) work(ctx context.Context) {
 	stop := s.startWork(ctx)
 	if stop == nil {
 		return
 	}
 	<-ctx.Done()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workPatience)
+	patience := min(workPatience, s.options.Config.Drain+stopPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := stop(ctx); err != nil {
 		s.log.WarnContext(ctx, "jobs were cut off; another node, or the next start, does them again", "error", err)
@@ -69,7 +72,7 @@ func (s *Server) workers() *river.Workers {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, callback.NewWorker(callback.Options{
 		Store: s.store, Client: &http.Client{Transport: current{s.catalog}}, Secrets: s.catalog.callbackSecrets,
-		Meter: s.metrics, Log: s.log,
+		Meter: s.metrics, Log: s.log, Hands: callbacksAtOnce,
 	}))
 	river.AddWorker(workers, reconcile.NewWorker(s.reconciliation()))
 	return workers

@@ -114,3 +114,11 @@ DELETE FROM callback c WHERE c.id = ANY (ARRAY(SELECT f.id FROM finished f));
 -- Since when the callback is tried that is tried for longest; none if there is
 -- nothing to deliver.
 SELECT c.first_time FROM callback c WHERE c.state = 'pending' ORDER BY c.first_time LIMIT 1;
+
+-- name: CallbackOverdue :many
+-- The next ones, from the one that is tried for longest on, that were due a
+-- while ago. Those that began together are not parted.
+SELECT id, project, environment, first_time FROM callback
+WHERE state = 'pending' AND first_time > @after::timestamptz AND next_time < @before::timestamptz
+ORDER BY first_time
+FETCH FIRST 500 ROWS WITH TIES;

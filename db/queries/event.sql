@@ -5,11 +5,6 @@ SELECT h.position, h.snapshot, h.queued FROM event_head h;
 -- Nothing, while somebody else holds the row.
 SELECT h.position, h.snapshot, h.queued FROM event_head h FOR UPDATE SKIP LOCKED;
 
--- name: EventHeadHold :exec
--- Waits for whoever queues callbacks, and keeps others from it until the end of
--- the transaction.
-SELECT 1 FROM event_head FOR SHARE;
-
 -- name: EventHeadAdvance :exec
 UPDATE event_head SET position = @position, snapshot = @snapshot;
 
@@ -24,11 +19,17 @@ SELECT
     -- An old snapshot stays true, it only makes the next reads longer.
     (CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
         - CAST(CAST(pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot)) AS text) AS bigint) > @tolerance::bigint)::boolean AS old,
-    -- The order makes Postgres read the index of xid: it would expect to meet a
-    -- match soon, and walk through the table when there is none.
+    -- What the snapshot does not see is what came after it, and what ran while it
+    -- was taken: looking for it costs as much as is new, however long the oldest
+    -- transaction stays open. The order makes Postgres read the index of xid: it
+    -- would expect to meet a match soon, and walk through the table when there is
+    -- none.
     ((SELECT version FROM transition
-        WHERE xid >= pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot))
-          AND NOT pg_visible_in_snapshot(xid, CAST(@snapshot::text AS pg_snapshot))
+        WHERE xid >= pg_snapshot_xmax(CAST(@snapshot::text AS pg_snapshot))
+          AND xid < pg_snapshot_xmax(pg_current_snapshot())
+        ORDER BY xid LIMIT 1) IS NOT NULL
+    OR (SELECT version FROM transition
+        WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(CAST(@snapshot::text AS pg_snapshot))))
           AND xid < pg_snapshot_xmax(pg_current_snapshot())
         ORDER BY xid LIMIT 1) IS NOT NULL)::boolean AS fresh;
 
@@ -43,14 +44,26 @@ WITH placed AS (
     FROM (
         SELECT t.verification_id, t.version, t.project, t.environment, t.create_time,
             max(t.create_time) OVER (PARTITION BY t.verification_id ORDER BY t.version) AS at
-        FROM transition t
-        WHERE t.xid >= pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot))
-          AND NOT pg_visible_in_snapshot(t.xid, CAST(@snapshot::text AS pg_snapshot))
-          AND t.xid < pg_snapshot_xmax(pg_current_snapshot())
-          -- Restored from a dump, old rows look new one by one as this cluster
-          -- reaches their transactions; those whose places were purged are not
-          -- told again.
-          AND t.create_time >= coalesce((
+        FROM (
+            -- The two parts of what the snapshot does not see, each by the index.
+            SELECT a.verification_id, a.version, a.project, a.environment, a.create_time, a.xid,
+                CAST(CAST(a.xmin AS text) AS bigint) AS written
+            FROM transition a
+            WHERE a.xid >= pg_snapshot_xmax(CAST(@snapshot::text AS pg_snapshot))
+              AND a.xid < pg_snapshot_xmax(pg_current_snapshot())
+            UNION ALL
+            SELECT b.verification_id, b.version, b.project, b.environment, b.create_time, b.xid,
+                CAST(CAST(b.xmin AS text) AS bigint) AS written
+            FROM transition b
+            WHERE b.xid = ANY (ARRAY(SELECT pg_snapshot_xip(CAST(@snapshot::text AS pg_snapshot))))
+              AND b.xid < pg_snapshot_xmax(pg_current_snapshot())
+        ) t
+        -- Restored from a dump, old rows look new one by one as this cluster
+        -- reaches their transactions; those whose places were purged are not
+        -- told again. What the transaction of its xid wrote itself is new,
+        -- whatever the clock of its node says.
+        WHERE t.written = CAST(CAST(t.xid AS text) AS bigint) % 4294967296
+          OR t.create_time >= coalesce((
               SELECT CASE WHEN p.position > 1 THEN least(p.create_time, now() - interval '1 day') END
               FROM event_position p ORDER BY p.position LIMIT 1), '-infinity')
     ) log
@@ -84,7 +97,9 @@ FROM placed p;
 -- name: EventToQueue :many
 -- The next transitions in their order, with where callbacks about them may go.
 -- The page is cut first and its rows are looked up by their keys, whatever
--- Postgres believes of the tables (OFFSET keeps it from merging the parts).
+-- Postgres believes of the tables (OFFSET keeps it from merging the parts). Whoever
+-- erases a verification holds its row: its addresses are read before that, and
+-- the erasure finds the callbacks, or after it, and there are none.
 SELECT looked.position, looked.verification_id, looked.version, looked.project, looked.environment,
     t.from_state, t.to_state, v.callback_url, v.events_callback_url
 FROM (
@@ -98,7 +113,7 @@ CROSS JOIN LATERAL (
     WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
 ) t
 CROSS JOIN LATERAL (
-    SELECT callback_url, events_callback_url FROM verification WHERE id = looked.verification_id OFFSET 0
+    SELECT callback_url, events_callback_url FROM verification WHERE id = looked.verification_id OFFSET 0 FOR KEY SHARE
 ) v
 ORDER BY looked.position;
 

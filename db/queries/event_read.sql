@@ -51,3 +51,8 @@ WHERE newest.project = @project::text AND newest.environment = @environment::tex
 -- name: EventHeadGet :one
 -- The last place that was given, to anybody's event.
 SELECT position FROM event_head;
+
+-- name: EventScopes :many
+-- Whose events got the places after one and up to another.
+SELECT DISTINCT project, environment FROM event_position
+WHERE position > @after AND position <= @up_to;

@@ -571,6 +571,52 @@ func (q *Queries) CallbackOldest(ctx context.Context, db DBTX) (*time.Time, erro
 	return first_time, err
 }
 
+const callbackOverdue = `-- name: CallbackOverdue :many
+SELECT id, project, environment, first_time FROM callback
+WHERE state = 'pending' AND first_time > $1::timestamptz AND next_time < $2::timestamptz
+ORDER BY first_time
+FETCH FIRST 500 ROWS WITH TIES
+`
+
+type CallbackOverdueParams struct {
+	After  time.Time
+	Before time.Time
+}
+
+type CallbackOverdueRow struct {
+	ID          uuid.UUID
+	Project     string
+	Environment string
+	FirstTime   *time.Time
+}
+
+// The next ones, from the one that is tried for longest on, that were due a
+// while ago. Those that began together are not parted.
+func (q *Queries) CallbackOverdue(ctx context.Context, db DBTX, arg CallbackOverdueParams) ([]CallbackOverdueRow, error) {
+	rows, err := db.Query(ctx, callbackOverdue, arg.After, arg.Before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CallbackOverdueRow
+	for rows.Next() {
+		var i CallbackOverdueRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.FirstTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const callbackPurge = `-- name: CallbackPurge :execrows
 WITH finished AS (
     SELECT c.id FROM callback c

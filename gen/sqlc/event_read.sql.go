@@ -154,3 +154,39 @@ func (q *Queries) EventPositionList(ctx context.Context, db DBTX, arg EventPosit
 	}
 	return items, nil
 }
+
+const eventScopes = `-- name: EventScopes :many
+SELECT DISTINCT project, environment FROM event_position
+WHERE position > $1 AND position <= $2
+`
+
+type EventScopesParams struct {
+	After int64
+	UpTo  int64
+}
+
+type EventScopesRow struct {
+	Project     string
+	Environment string
+}
+
+// Whose events got the places after one and up to another.
+func (q *Queries) EventScopes(ctx context.Context, db DBTX, arg EventScopesParams) ([]EventScopesRow, error) {
+	rows, err := db.Query(ctx, eventScopes, arg.After, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventScopesRow
+	for rows.Next() {
+		var i EventScopesRow
+		if err := rows.Scan(&i.Project, &i.Environment); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

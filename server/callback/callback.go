@@ -8,6 +8,7 @@
 //
 //	Dispatcher ─ twice a second, or poked ─► Log.SequenceEvents   events get their places
 //	                                       ► Log.QueueCallbacks   callbacks and their jobs
+//	             once a minute ────────────► Log.ReviveCallbacks  jobs that were lost
 //	River ─ job ─► Worker ─ Store.Callback ─► over: done · not due: later
 //	               ├ endpoints: its receiver is broken or busy: later, not counted
 //	               ├ Store.BeginAttempt: counted before it is made, for one node at a time
@@ -70,6 +71,9 @@ type Options struct {
 	Meter   Meter
 	Log     *slog.Logger
 
+	// Hands is how many jobs this node does at a time; zero means 128. One tenant
+	// gets a quarter of them.
+	Hands int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Random returns a number in [0, 1), for jitter; nil means math/rand.
@@ -89,6 +93,7 @@ const (
 	defaultAttemptTimeout = 15 * time.Second
 	defaultBreakFor       = 30 * time.Second
 	defaultPatience       = time.Second
+	defaultHands          = 128
 )
 
 func (o Options) withDefaults() Options {
@@ -100,6 +105,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AttemptTimeout <= 0 {
 		o.AttemptTimeout = defaultAttemptTimeout
+	}
+	if o.Hands <= 0 {
+		o.Hands = defaultHands
 	}
 	if o.Patience <= 0 {
 		o.Patience = defaultPatience

@@ -11,6 +11,9 @@ const (
 	defaultInterval = 500 * time.Millisecond
 	// queueBatch is for how many events callbacks are queued in one transaction.
 	queueBatch = 500
+	// reviveInterval is how often callbacks without a job are looked for, and
+	// reviveAfter how long after their time they are taken for such.
+	reviveInterval, reviveAfter = time.Minute, 5 * time.Minute
 )
 
 // Log is the log of events that a Dispatcher works on, whichever node wrote
@@ -22,6 +25,10 @@ type Log interface {
 	// QueueCallbacks makes the callbacks about the next limit events at most and
 	// returns how many events it looked at; fewer than limit when none are left.
 	QueueCallbacks(ctx context.Context, now time.Time, limit int) (looked int, err error)
+	// ReviveCallbacks gives a job to some callbacks that were due before the given
+	// time and have none, of those that are tried since later than after. It
+	// returns where to go on, or zero when no more are left.
+	ReviveCallbacks(ctx context.Context, before, after time.Time) (last time.Time, err error)
 }
 
 // Dispatcher brings events into their order and queues callbacks about them.
@@ -40,6 +47,9 @@ type Dispatcher struct {
 	Sequenced func()
 
 	poked chan struct{}
+	// revived is when callbacks without a job were looked for, reviveFrom where
+	// the next look goes on.
+	revived, reviveFrom time.Time
 }
 
 // NewDispatcher returns a dispatcher that looks twice a second.
@@ -89,10 +99,28 @@ func (d *Dispatcher) once(ctx context.Context) error {
 	}
 	for {
 		looked, err := d.Events.QueueCallbacks(ctx, d.now(), queueBatch)
-		if err != nil || looked < queueBatch {
+		if err != nil {
 			return err
 		}
+		if looked < queueBatch {
+			return d.revive(ctx)
+		}
 	}
+}
+
+// revive finds callbacks that lost their job, one part of them at a time. Nodes
+// that do so at once get one job between them.
+func (d *Dispatcher) revive(ctx context.Context) error {
+	now := d.now()
+	if now.Sub(d.revived) < reviveInterval {
+		return nil
+	}
+	last, err := d.Events.ReviveCallbacks(ctx, now.Add(-reviveAfter), d.reviveFrom)
+	if err != nil {
+		return err
+	}
+	d.revived, d.reviveFrom = now, last
+	return nil
 }
 
 func (d *Dispatcher) now() time.Time {

@@ -16,6 +16,7 @@ import (
 type script struct {
 	sequenced chan error
 	queue     chan int
+	revived   []time.Time
 }
 
 func (s *script) SequenceEvents(ctx context.Context) (int64, error) {
@@ -32,12 +33,18 @@ func (s *script) QueueCallbacks(_ context.Context, _ time.Time, limit int) (int,
 	return <-s.queue, nil
 }
 
+func (s *script) ReviveCallbacks(_ context.Context, _, after time.Time) (time.Time, error) {
+	s.revived = append(s.revived, after)
+	return after.Add(time.Hour), nil
+}
+
 func TestTheDispatcherGoesOnUntilNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	events := &script{make(chan error), make(chan int)}
+	events := &script{make(chan error), make(chan int), nil}
+	at := &clock{at: time.Now()}
 	var log bytes.Buffer
 	d := callback.NewDispatcher(events, slog.New(slog.NewTextHandler(&log, nil)))
-	d.Interval = time.Hour
+	d.Interval, d.Now = time.Hour, at.now
 	told := make(chan struct{}, 10)
 	d.Sequenced = func() { told <- struct{}{} }
 	ctx, cancel := context.WithCancel(t.Context())
@@ -59,11 +66,21 @@ func TestTheDispatcherGoesOnUntilNothingIsLeft(t *testing.T) {
 		events.sequenced <- errors.New("the database is away")
 		d.Poke()
 	}
+	for range 2 {
+		at.move(40 * time.Second) // the second makes it more than a minute
+		events.sequenced <- nil
+		<-events.queue
+		events.queue <- 0
+		d.Poke()
+	}
 	events.sequenced <- nil
 	<-events.queue
 	events.queue <- 0
 	cancel()
 	<-ended
+	if r := events.revived; len(r) != 2 || !r[0].IsZero() || !r[1].Equal(time.Time{}.Add(time.Hour)) {
+		t.Errorf("lost jobs were looked for from %v, want the beginning and an hour after it", r)
+	}
 	if n := strings.Count(log.String(), "goes on trying"); n != 1 {
 		t.Errorf("a failure was told %d times, want once: %s", n, log.String())
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,15 +32,22 @@ const (
 	fullGap, brokenGap = 10 * time.Millisecond, 100 * time.Millisecond
 	// soonest is when the first one comes back, unless its time is known.
 	soonest = time.Second
-	// fullSpread and brokenSpread bound how far ahead that goes.
-	fullSpread, brokenSpread = 2 * time.Minute, 10 * time.Minute
+	// fullSpread and brokenSpread bound how far ahead that goes: the more are put
+	// off, the later they come.
+	fullSpread, brokenSpread = 2 * time.Minute, time.Hour
+
+	// tenantShare is which part of the node's jobs one tenant may take up, however
+	// many endpoints it has.
+	tenantShare = 4
 
 	// idleFor is how long an endpoint that nobody asks for is remembered.
 	idleFor = 15 * time.Minute
 	// sweepEvery is how often those are looked for.
 	sweepEvery = time.Minute
-	// endpointsKept is from how many on those that work are forgotten early.
+	// endpointsKept is how many are remembered. When there are more, those that
+	// nobody asked for longest are forgotten, a tenth at least, every crowdedEvery.
 	endpointsKept = 10_000
+	crowdedEvery  = time.Second
 )
 
 // endpoints are the receivers as this node knows them.
@@ -48,11 +57,22 @@ type endpoints struct {
 	breakFor time.Duration
 	// patience is how long a job waits for its turn.
 	patience time.Duration
-	log      *slog.Logger
+	// perTenant is how many jobs of one tenant may be inside.
+	perTenant int
+	log       *slog.Logger
 
-	mu     sync.Mutex
-	byName map[endpointName]*endpoint
-	swept  time.Time
+	mu      sync.Mutex
+	byName  map[endpointName]*endpoint
+	tenants map[verification.Scope]*tenant
+	swept   time.Time
+}
+
+// tenant is what the endpoints of a scope have in common. The mutex of endpoints
+// guards it.
+type tenant struct {
+	// inside are the jobs that run or wait for their turn at any endpoint.
+	inside int
+	full   queue
 }
 
 // endpointName keeps tenants apart: one cannot break another's.
@@ -72,6 +92,7 @@ type endpoint struct {
 	turns chan struct{}
 	// inside are the jobs that run or wait for their turn.
 	inside int
+	tenant *tenant
 	used   time.Time
 	full   queue
 	broken queue
@@ -86,7 +107,8 @@ type queue struct {
 func newEndpoints(o Options) *endpoints {
 	return &endpoints{
 		now: o.Now, random: o.Random, breakFor: o.BreakFor, patience: o.Patience, log: o.Log, swept: o.Now(),
-		byName: make(map[endpointName]*endpoint),
+		perTenant: max(1, o.Hands/tenantShare),
+		byName:    make(map[endpointName]*endpoint), tenants: make(map[verification.Scope]*tenant),
 	}
 }
 
@@ -110,9 +132,9 @@ func (p *pass) done(verdict error) {
 
 // admit returns a pass, or nil and when to ask again.
 func (s *endpoints) admit(ctx context.Context, scope verification.Scope, address string, now time.Time) (*pass, time.Time) {
-	e, entered := s.enter(endpointName{scope, originOf(address)}, now)
-	if !entered {
-		return nil, s.later(&e.full, now.Add(soonest))
+	e, full := s.enter(endpointName{scope, originOf(address)}, now)
+	if full != nil {
+		return nil, s.later(full, now.Add(soonest))
 	}
 	if !e.takeTurn(ctx, s.patience) {
 		s.leave(e)
@@ -131,24 +153,30 @@ func (s *endpoints) admit(ctx context.Context, scope verification.Scope, address
 	return &pass{all: s, own: e, tell: tell}, time.Time{}
 }
 
-// enter returns the endpoint, and whether there is room for one more job.
-func (s *endpoints) enter(name endpointName, now time.Time) (*endpoint, bool) {
+// enter returns the endpoint, and the queue to stand in if it or its tenant has
+// no room for one more job.
+func (s *endpoints) enter(name endpointName, now time.Time) (*endpoint, *queue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(now)
 	e := s.get(name)
 	e.used = now
-	if e.inside >= atOnce+waitingAtMost {
-		return e, false
+	switch {
+	case e.inside >= atOnce+waitingAtMost:
+		return e, &e.full
+	case e.tenant.inside >= s.perTenant:
+		return e, &e.tenant.full
 	}
 	e.inside++
-	return e, true
+	e.tenant.inside++
+	return e, nil
 }
 
 func (s *endpoints) leave(e *endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.inside--
+	e.tenant.inside--
 }
 
 // takeTurn waits for a turn. A busy receiver that is quick gets one attempt after
@@ -190,7 +218,10 @@ func (s *endpoints) get(name endpointName) *endpoint {
 	if e, ok := s.byName[name]; ok {
 		return e
 	}
-	e := &endpoint{turns: make(chan struct{}, atOnce), full: queue{gap: fullGap, spread: fullSpread}, broken: queue{gap: brokenGap, spread: brokenSpread}}
+	e := &endpoint{
+		turns: make(chan struct{}, atOnce), tenant: s.tenantOf(name.scope),
+		full: queue{gap: fullGap, spread: fullSpread}, broken: queue{gap: brokenGap, spread: brokenSpread},
+	}
 	rest := scale(s.breakFor, s.random())
 	e.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout:     rest,
@@ -207,6 +238,17 @@ func (s *endpoints) get(name endpointName) *endpoint {
 	return e
 }
 
+// tenantOf returns the tenant of a scope. There are as many as the configuration
+// names, and none is forgotten.
+func (s *endpoints) tenantOf(scope verification.Scope) *tenant {
+	t, ok := s.tenants[scope]
+	if !ok {
+		t = &tenant{full: queue{gap: fullGap, spread: fullSpread}}
+		s.tenants[scope] = t
+	}
+	return t
+}
+
 // tell says once that a receiver is left alone, and once that it works again. Of
 // its address only the origin is said.
 func (s *endpoints) tell(name endpointName, from, to gobreaker.State) {
@@ -219,17 +261,34 @@ func (s *endpoints) tell(name endpointName, from, to gobreaker.State) {
 	}
 }
 
-// sweep forgets endpoints that nobody asks for, now and then, and those that
-// work when there are too many.
+// sweep forgets endpoints that nobody asks for, now and then, and when there are
+// too many also those that were asked for longest ago, whatever is known of them.
 func (s *endpoints) sweep(now time.Time) {
-	crowded := len(s.byName) >= endpointsKept
-	if !crowded && now.Sub(s.swept) < sweepEvery {
+	every := sweepEvery
+	if len(s.byName) >= endpointsKept {
+		every = crowdedEvery
+	}
+	if now.Sub(s.swept) < every {
 		return
 	}
 	s.swept = now
-	for name, e := range s.byName {
-		idle := now.Sub(e.used) >= idleFor
-		if e.inside == 0 && (idle || crowded && e.breaker.State() == gobreaker.StateClosed) {
+	maps.DeleteFunc(s.byName, func(_ endpointName, e *endpoint) bool {
+		return e.inside == 0 && now.Sub(e.used) >= idleFor
+	})
+	if len(s.byName) >= endpointsKept {
+		s.shrink()
+	}
+}
+
+func (s *endpoints) shrink() {
+	names := slices.SortedFunc(maps.Keys(s.byName), func(a, b endpointName) int {
+		return s.byName[a].used.Compare(s.byName[b].used)
+	})
+	for _, name := range names {
+		if len(s.byName) <= endpointsKept-endpointsKept/10 {
+			return
+		}
+		if s.byName[name].inside == 0 {
 			delete(s.byName, name)
 		}
 	}

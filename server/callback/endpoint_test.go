@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/verigate/verigate/server/callback"
+	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -119,6 +122,61 @@ func TestASlowReceiverTakesFourAtOnce(t *testing.T) {
 	running.Wait()
 	g.clock.move(2 * time.Second)
 	g.wantWait(c, 0)
+}
+
+func TestOneTenantLeavesHandsToOthersHoweverManyReceiversItHas(t *testing.T) {
+	t.Parallel()
+	const share = 3
+	other := verification.Scope{Project: "other", Environment: verification.Test}
+	g := newGateway(t, func(o *callback.Options) {
+		o.Hands = 4 * share
+		o.Secrets = func(verification.Scope) []secret.Value { return []secret.Value{secret.New(whsec("current"))} }
+	})
+	release := make(chan struct{})
+	got := make(chan struct{}, share)
+	slow := func(http.ResponseWriter, *http.Request) { got <- struct{}{}; <-release }
+	var running sync.WaitGroup
+	for range share {
+		c := g.one(receive(t, slow).URL)
+		running.Go(func() {
+			if wait, err := g.do(c); err != nil || wait != 0 {
+				t.Errorf("the callback is put off for %s (%v)", wait, err)
+			}
+		})
+	}
+	for range share {
+		<-got
+	}
+	well := receive(t, nil)
+	mine, theirs := g.one(well.URL), g.one(well.URL)
+	if wait, err := g.do(mine); err != nil || wait < time.Second || wait > 2*time.Second {
+		t.Errorf("one more is put off for %s (%v), want about a second", wait, err)
+	}
+	g.give(theirs, other)
+	g.wantWait(theirs, 0)
+	if ids := well.ids(); len(ids) != 1 {
+		t.Errorf("%v arrived, want that of the other tenant", ids)
+	}
+	close(release)
+	running.Wait()
+	g.clock.move(2 * time.Second)
+	g.wantWait(mine, 0)
+}
+
+// give makes a callback and its verification those of another scope.
+func (g *gateway) give(c *verification.Callback, to verification.Scope) {
+	g.t.Helper()
+	conn, err := pgx.Connect(g.t.Context(), g.dsn)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(g.t.Context()) }()
+	for table, key := range map[string]string{"verification": "id", "transition": "verification_id", "callback": "verification_id"} {
+		if _, err := conn.Exec(g.t.Context(), "UPDATE "+table+" SET project = $1 WHERE "+key+" = $2", to.Project, c.VerificationID); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	c.Scope = to
 }
 
 func TestABusyReceiverGetsTheNextOneAsSoonAsATurnIsFree(t *testing.T) {

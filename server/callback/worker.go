@@ -20,6 +20,8 @@ const (
 	// overdue is how long after its time a callback is given up although its
 	// receiver never let it through.
 	overdue = time.Hour
+	// secretWait is how long one that cannot be signed waits for a secret.
+	secretWait = time.Minute
 )
 
 // Worker delivers callbacks, one job each. It is safe for concurrent use.
@@ -72,7 +74,7 @@ func (w *Worker) deliver(ctx context.Context, c *verification.Callback, record *
 	}
 	secrets := w.Secrets(c.Scope)
 	if len(secrets) == 0 {
-		return w.giveUp(ctx, c, verification.CallbackNoSecret)
+		return w.awaitSecret(ctx, c, now)
 	}
 	pass, later := w.endpoints.admit(ctx, c.Scope, c.URL, now)
 	if pass == nil {
@@ -121,6 +123,25 @@ func (w *Worker) attempt(ctx context.Context, c *verification.Callback, m *messa
 		w.finished(ctx, &after)
 	}
 	return time.Time{}, nil
+}
+
+// awaitSecret puts a callback off that nobody can sign: the secret may have been
+// taken out by mistake, or is not on this node yet.
+func (w *Worker) awaitSecret(ctx context.Context, c *verification.Callback, now time.Time) (time.Time, error) {
+	end := c.FirstTime.Add(window)
+	if !now.Before(end) {
+		return w.giveUp(ctx, c, verification.CallbackNoSecret)
+	}
+	after := *c
+	after.Reason, after.NextTime = verification.CallbackNoSecret, now.Add(secretWait)
+	if after.NextTime.After(end) {
+		after.NextTime = end
+	}
+	over, err := w.Store.FinishAttempt(ctx, &after, nil)
+	if err != nil || over {
+		return time.Time{}, err
+	}
+	return after.NextTime, nil
 }
 
 // giveUp ends a callback without an attempt.

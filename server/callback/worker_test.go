@@ -246,6 +246,12 @@ func TestWhatCannotBeSentIsNotTried(t *testing.T) {
 		g := newGateway(t, func(o *callback.Options) { o.Secrets = func(verification.Scope) []secret.Value { return nil } })
 		r := receive(t, nil)
 		c := g.one(r.URL)
+		g.wantWait(c, time.Minute)
+		g.wantState(c, verification.CallbackPending, verification.CallbackNoSecret, 0)
+		g.wantWait(c, time.Minute) // put off, not written again
+		g.clock.move(72*time.Hour - time.Second)
+		g.wantWait(c, time.Second)
+		g.clock.move(time.Second)
 		g.wantWait(c, 0)
 		g.wantState(c, verification.CallbackDead, verification.CallbackNoSecret, 0)
 		if got := g.meter.all(); got != "finished dead" || len(r.ids()) != 0 {

@@ -7,9 +7,19 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/verification"
+)
+
+const (
+	// Many that are retried at once come one by one, this far apart, up to the
+	// spread.
+	deadGap, deadSpread = 10 * time.Millisecond, 10 * time.Minute
+	// lastPriority is that of jobs which may be many at once: they are done after
+	// everything else that is due.
+	lastPriority = 4
 )
 
 // RetryDeadCallbacks retries up to limit dead callbacks of the scope, oldest
@@ -47,6 +57,7 @@ func (s *Store) RetryDeadCallbacks(ctx context.Context, scope verification.Scope
 // the rows: those that are dead wait for them.
 func (t *tx) reopenDead(ctx context.Context, rows []sqlc.Callback, now time.Time) (int, error) {
 	busy, retried := make(map[chain]bool, len(rows)), 0
+	var due []river.InsertManyParams
 	for _, r := range rows {
 		if r.FinishTime == nil {
 			busy[chain{r.VerificationID, r.Url}] = true
@@ -62,7 +73,11 @@ func (t *tx) reopenDead(ctx context.Context, rows []sqlc.Callback, now time.Time
 			c.State, c.Reason, c.FirstTime, c.FinishTime = verification.CallbackWaiting, verification.CallbackOK, time.Time{}, time.Time{}
 			err = t.saveCallback(ctx, c)
 		} else {
-			err = t.reopen(ctx, c, now)
+			at := now.Add(time.Duration(len(due)) * deadGap % deadSpread)
+			err = t.reopen(ctx, c, now, at)
+			due = append(due, river.InsertManyParams{
+				Args: again{job(c)}, InsertOpts: &river.InsertOpts{Priority: lastPriority, ScheduledAt: at},
+			})
 		}
 		if err != nil {
 			return 0, err
@@ -70,5 +85,5 @@ func (t *tx) reopenDead(ctx context.Context, rows []sqlc.Callback, now time.Time
 		busy[at] = true
 		retried++
 	}
-	return retried, nil
+	return retried, t.insertJobs(ctx, due)
 }

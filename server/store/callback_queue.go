@@ -138,13 +138,32 @@ func (t *tx) insertJobs(ctx context.Context, due []river.InsertManyParams) error
 	return err
 }
 
-// eraseCallbacks blanks the addresses of a verification's callbacks; what was
-// not delivered never will be. It waits for whoever queues callbacks: that one
-// has read the addresses already.
-func (t *tx) eraseCallbacks(ctx context.Context, v *verification.Verification) error {
-	if err := t.queries.EventHeadHold(ctx, t.db); err != nil {
-		return err
+// ReviveCallbacks gives a job to callbacks that were due before the given time,
+// unless they have one: 500 or a few more, of those that are tried since later
+// than after. It returns since when the last of them is tried, to go on from
+// there; zero if no more are left.
+func (s *Store) ReviveCallbacks(ctx context.Context, before, after time.Time) (last time.Time, err error) {
+	rows, err := s.queries.CallbackOverdue(ctx, s.pool, sqlc.CallbackOverdueParams{After: after, Before: before})
+	if err != nil || len(rows) == 0 {
+		return time.Time{}, translate(err)
 	}
+	due := make([]river.InsertManyParams, 0, len(rows))
+	for _, r := range rows {
+		due = append(due, river.InsertManyParams{
+			Args:       jobs.Callback{ID: r.ID, Project: r.Project, Environment: r.Environment},
+			InsertOpts: &river.InsertOpts{Priority: lastPriority},
+		})
+	}
+	if err := s.inTx(ctx, func(t *tx) error { return t.insertJobs(ctx, due) }); err != nil {
+		return time.Time{}, err
+	}
+	return fromNullable(rows[len(rows)-1].FirstTime), nil
+}
+
+// eraseCallbacks blanks the addresses of a verification's callbacks; what was
+// not delivered never will be. Whoever queues callbacks reads the addresses under
+// a lock of the verification's row, which the caller holds: these are all.
+func (t *tx) eraseCallbacks(ctx context.Context, v *verification.Verification) error {
 	ids, err := t.queries.CallbackLockOfVerification(ctx, t.db, sqlc.CallbackLockOfVerificationParams{
 		VerificationID: v.ID, Project: v.Scope.Project, Environment: string(v.Scope.Environment),
 	})

@@ -32,7 +32,7 @@ func (s *Store) BeginAttempt(ctx context.Context, c *verification.Callback, now,
 
 // FinishAttempt records an attempt and writes what the callback is after it:
 // state, reason, next and finish time. With a nil attempt it ends a callback
-// that was not tried. When that makes an end, the callback that waited for it is
+// that was not tried, or puts it off. When that makes an end, the callback that waited for it is
 // queued. It reports whether the callback is over, whoever ended it.
 //
 // A callback that is over stays so, and a failure changes nothing once a later
@@ -125,7 +125,7 @@ func (t *tx) promote(ctx context.Context, over *sqlc.Callback, now time.Time) er
 		if err := t.saveCallback(ctx, next); err != nil {
 			return err
 		}
-		return t.insertJobs(ctx, []river.InsertManyParams{{Args: job(next)}})
+		return t.insertJobs(ctx, []river.InsertManyParams{{Args: again{job(next)}}})
 	}
 	return nil
 }
@@ -134,9 +134,10 @@ func job(c *verification.Callback) jobs.Callback {
 	return jobs.Callback{ID: c.ID, Project: c.Scope.Project, Environment: string(c.Scope.Environment)}
 }
 
-// again is the job of a callback that is retried by hand. It is not unique: an
-// earlier job may be about to end, and would swallow it. Two jobs do no harm,
-// since BeginAttempt lets one through.
+// again is the job of a callback that may have had one before: it was retried by
+// hand, or waited for another. It is not unique: the earlier one may be about to
+// end, or be put off for long, and would swallow it. Two jobs do no harm, since
+// BeginAttempt lets one through.
 type again struct{ jobs.Callback }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
@@ -192,7 +193,10 @@ func (s *Store) RetryCallback(ctx context.Context, scope verification.Scope, id 
 		if err := refusal(c); err != nil {
 			return err
 		}
-		if err := t.reopen(ctx, c, entry.CreateTime); err != nil {
+		if err := t.reopen(ctx, c, entry.CreateTime, entry.CreateTime); err != nil {
+			return err
+		}
+		if err := t.insertJobs(ctx, []river.InsertManyParams{{Args: again{job(c)}}}); err != nil {
 			return err
 		}
 		return t.AddAudit(ctx, entry)
@@ -203,14 +207,11 @@ func (s *Store) RetryCallback(ctx context.Context, scope verification.Scope, id 
 	return c, nil
 }
 
-// reopen makes a callback due now.
-func (t *tx) reopen(ctx context.Context, c *verification.Callback, now time.Time) error {
+// reopen makes a callback due at the given time; its job is the caller's business.
+func (t *tx) reopen(ctx context.Context, c *verification.Callback, now, due time.Time) error {
 	if c.State != verification.CallbackPending {
 		c.State, c.Reason, c.FirstTime, c.FinishTime = verification.CallbackPending, verification.CallbackOK, now, time.Time{}
 	}
-	c.NextTime = now
-	if err := t.saveCallback(ctx, c); err != nil {
-		return err
-	}
-	return t.insertJobs(ctx, []river.InsertManyParams{{Args: again{job(c)}}})
+	c.NextTime = due
+	return t.saveCallback(ctx, c)
 }

@@ -17,9 +17,19 @@ const maxLooked = 500
 
 // Events returns a page of a scope's events, oldest first. ErrCursorExpired if
 // the event that the cursor names is not kept any more, or is none of the
-// scope's.
+// scope's. It takes its turn among the lists.
 func (s *Store) Events(ctx context.Context, q verification.EventQuery) (verification.EventPage, error) {
-	done, err := s.takeListTurn(ctx)
+	return s.events(ctx, s.lists, q)
+}
+
+// NextEvents is Events for the streams, which take turns of their own: however
+// many are woken, lists go on, and however many lists run, streams do.
+func (s *Store) NextEvents(ctx context.Context, q verification.EventQuery) (verification.EventPage, error) {
+	return s.events(ctx, s.streams, q)
+}
+
+func (s *Store) events(ctx context.Context, turns chan struct{}, q verification.EventQuery) (verification.EventPage, error) {
+	done, err := takeTurn(ctx, turns)
 	if err != nil {
 		return verification.EventPage{}, err
 	}
@@ -105,4 +115,18 @@ func (s *Store) LatestEvent(ctx context.Context, scope verification.Scope) (veri
 func (s *Store) EventHead(ctx context.Context) (int64, error) {
 	position, err := s.queries.EventHeadGet(ctx, s.pool)
 	return position, translate(err)
+}
+
+// EventScopes returns whose events got the places after one and up to another,
+// each scope once. Places whose events were purged are nobody's.
+func (s *Store) EventScopes(ctx context.Context, after, upTo int64) ([]verification.Scope, error) {
+	rows, err := s.queries.EventScopes(ctx, s.pool, sqlc.EventScopesParams{After: after, UpTo: upTo})
+	if err != nil {
+		return nil, translate(err)
+	}
+	scopes := make([]verification.Scope, 0, len(rows))
+	for _, row := range rows {
+		scopes = append(scopes, verification.Scope{Project: row.Project, Environment: verification.Environment(row.Environment)})
+	}
+	return scopes, nil
 }

@@ -88,6 +88,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 			"'pending'", "3", "'{}'", "''", "''", "NULL", at, at, at, at, "NULL", "NULL", "NULL", "NULL", "0", id, "'shop'", "'test'", "2",
 		},
 		"verificationLeaseFetches":        {at, at, "200"},
+		"verificationDecidedAfter":        {"'shop'", "'test'", id, at},
 		"verificationOldestUnresolved":    {"'human'"},
 		"providerRefListToFetch":          {id, "'shop'", "'test'", "'erased:'"},
 		"verificationErase":               {"''", "''", "'{}'", "''", "''", "''", "''", "''", at, id, "'shop'", "'test'", "2"},
@@ -151,6 +152,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"transitionLast":             {id, "'shop'", "'test'", "500"},
 		"eventPositionList":          {"'shop'", "'test'", id, "1", "502"},
 		"eventPositionLatest":        {"'shop'", "'test'"},
+		"eventScopes":                {"19990", "20000"},
 		"eventPeek":                  {"'20050:20100:20060'", "10000"},
 		"eventSequence":              {"20000", "'20050:20100:20060'"},
 		"eventToQueue":               {"19990", "20000", "500"},
@@ -167,6 +169,7 @@ func TestNoHotQueryReadsAWholeTable(t *testing.T) {
 		"callbackErase":              {at, "'{" + uuidText + "}'", "'shop'", "'test'"},
 		"callbackAttemptList":        {id, "'shop'", "'test'", "100"},
 		"callbackOldest":             {},
+		"callbackOverdue":            {at, last},
 		"callbackPurge":              {"timestamptz '2026-03-01 03:00'", "500"},
 	} {
 		statement, ok := statements[name]
@@ -202,7 +205,7 @@ func unplanned() []string {
 		"transitionSnapshot", "transactionAllowTime", "transactionTakeTurn",
 		"callbackInsert", "callbackAttemptInsert",
 		// of one row
-		"eventHeadGet", "eventHeadRead", "eventHeadLock", "eventHeadHold", "eventHeadAdvance", "eventHeadQueued",
+		"eventHeadGet", "eventHeadRead", "eventHeadLock", "eventHeadAdvance", "eventHeadQueued",
 		"eventResync",        // reads all transitions, once after a dump was restored
 		"deliveryCountByKey", // reads every delivery, on an operator's request
 	}
@@ -210,7 +213,11 @@ func unplanned() []string {
 
 func explain(t *testing.T, conn *pgx.Conn, name string, args []string) string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "EXPLAIN EXECUTE "+name+"("+strings.Join(args, ", ")+")", pgx.QueryExecModeSimpleProtocol)
+	execute := "EXPLAIN EXECUTE " + name
+	if len(args) > 0 {
+		execute += "(" + strings.Join(args, ", ") + ")"
+	}
+	rows, err := conn.Query(t.Context(), execute, pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

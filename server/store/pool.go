@@ -61,16 +61,28 @@ func poolConfig(dsn secret.Value) (*pgxpool.Config, error) {
 
 // listTurns is how many lists may run at once on a pool of that size. A list
 // whose filter meets little reads all that its tenant has: however many are
-// asked for, webhooks, single reads and readiness find the other half free. A
-// pool of one connection has no half to spare.
+// asked for, the other half is left to streams, webhooks, single reads and
+// readiness. A pool of one connection has no half to spare.
 func listTurns(connections int32) int32 { return max(1, connections/2) }
 
-// takeListTurn waits until another list may run, or for the end of ctx, whose
-// error it returns then. Whoever got a turn calls done once.
+// streamShare is the share of a pool that event streams may read with at once:
+// together with the lists they leave the last quarter to the rest.
+const streamShare = 4
+
+// streamTurns is how many event streams may read at once on a pool of that size.
+func streamTurns(connections int32) int32 { return max(1, connections/streamShare) }
+
+// takeListTurn waits until another list may run, as takeTurn does.
 func (s *Store) takeListTurn(ctx context.Context) (done func(), err error) {
+	return takeTurn(ctx, s.lists)
+}
+
+// takeTurn waits for one of the turns, or for the end of ctx, whose error it
+// returns then. Whoever got a turn calls done once.
+func takeTurn(ctx context.Context, turns chan struct{}) (done func(), err error) {
 	select {
-	case s.lists <- struct{}{}:
-		return func() { <-s.lists }, nil
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

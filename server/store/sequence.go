@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/verigate/verigate/gen/sqlc"
 )
@@ -31,14 +32,24 @@ func (s *Store) SequenceEvents(ctx context.Context) (given int64, err error) {
 		return 0, translate(err)
 	}
 	todo, err := s.queries.EventPeek(ctx, s.pool, sqlc.EventPeekParams{Snapshot: head.Snapshot, Tolerance: snapshotAge})
-	if err != nil || !todo.Fresh && !todo.Ahead && !todo.Old {
+	// A look that takes longer than a request may is made with more patience.
+	if err != nil && !isOutOfTime(err) {
 		return 0, translate(err)
+	}
+	if err == nil && !todo.Fresh && !todo.Ahead && !todo.Old {
+		return 0, nil
 	}
 	err = s.inTx(ctx, func(t *tx) error {
 		given, err = t.sequence(ctx)
 		return err
 	})
 	return given, err
+}
+
+// isOutOfTime is whether the database gave a statement up because of its time.
+func isOutOfTime(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == codeQueryCanceled
 }
 
 // sequence locks in a statement of its own: the snapshot of the next one is

@@ -4,11 +4,13 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/verigate/verigate/server/pgdev/pgtest"
 	"github.com/verigate/verigate/server/store"
@@ -224,9 +226,55 @@ func TestAfterADumpWasRestoredTheOrderGoesOn(t *testing.T) {
 	t.Run("what was purged is not told again when this cluster reaches its transaction", func(t *testing.T) {
 		d.exec("UPDATE event_position SET position = position + 10")
 		d.exec("UPDATE event_head SET position = position + 10")
-		d.exec("UPDATE transition SET xid = pg_current_xact_id() WHERE verification_id = $1", ancient.ID)
+		reached := d.text("SELECT pg_current_xact_id()::text")
+		d.exec("UPDATE transition SET xid = $2::text::xid8 WHERE verification_id = $1", ancient.ID, reached)
 		sequence(t, s, 0)
 	})
+}
+
+func TestANodeWhoseClockIsBehindLosesNoEvents(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	insert(t, s, nil)
+	sequence(t, s, 1)
+	// Older places were purged.
+	d.exec("UPDATE event_position SET position = position + 10")
+	d.exec("UPDATE event_head SET position = position + 10")
+	insert(t, s, func(v *verification.Verification) { v.CreateTime = v.CreateTime.Add(-25 * time.Hour) })
+	sequence(t, s, 1)
+}
+
+func TestLookingForEventsDoesNotReadWhatIsOldWhileATransactionStaysOpen(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s, d := open(t, dsn), look(t, dsn)
+	held, err := look(t, dsn).conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback(t.Context()) }()
+	if _, err := held.Exec(t.Context(), "SELECT pg_current_xact_id()"); err != nil {
+		t.Fatal(err)
+	}
+	const many = 3000
+	d.exec(`INSERT INTO transition (verification_id, version, project, environment, from_state, to_state, event, source, create_time)
+		SELECT gen_random_uuid(), 1, 'shop', 'test', '', 'created', 'started', 'caller', now() FROM generate_series(1, $1::int)`, many)
+	sequence(t, s, many)
+	d.exec("ANALYZE transition")
+	d.exec("PREPARE peek AS " + generated(t)["eventPeek"])
+	explain := "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE peek('" + d.text("SELECT snapshot FROM event_head") + "', 10000)"
+	rows, err := d.conn.Query(t.Context(), explain, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan := strings.Join(lines, "\n"); !strings.Contains(plan, "Index") || strings.Contains(plan, "Rows Removed by Filter") {
+		t.Errorf("it reads what has its place:\n%s", plan)
+	}
 }
 
 func TestPurgedPlacesLeaveNoHole(t *testing.T) {
@@ -259,4 +307,36 @@ func TestPurgedPlacesLeaveNoHole(t *testing.T) {
 	d.exec("UPDATE event_position SET create_time = create_time + interval '2 hours' WHERE position = 4")
 	purge(10, 1)
 	wantEvents(t, d, events[3:]...)
+}
+
+func TestALookThatTakesLongerThanARequestMayIsMadeWithMorePatience(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	insert(t, open(t, dsn), nil)
+	s := open(t, with(t, dsn, "statement_timeout", "100"))
+	slow, d := look(t, dsn), look(t, dsn)
+	slow.exec("BEGIN")
+	slow.exec("LOCK TABLE transition")
+	done := make(chan error, 1)
+	go func() {
+		given, err := s.SequenceEvents(t.Context())
+		if err == nil && given != 1 {
+			t.Errorf("%d places were given, want 1", given)
+		}
+		done <- err
+	}()
+	// The second look is one of a transaction.
+	const looking = `SELECT count(*)::text FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND xact_start < query_start`
+	for d.text(looking) == "0" {
+		select {
+		case err := <-done:
+			t.Fatalf("it ended with %v", err)
+		default:
+		}
+	}
+	slow.exec("COMMIT")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }

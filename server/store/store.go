@@ -45,6 +45,8 @@ type Store struct {
 	sealer  sealer
 	// lists holds one token for each list that has its turn.
 	lists chan struct{}
+	// streams holds one for each event stream that reads.
+	streams chan struct{}
 	// river puts jobs into the queue and does none.
 	river *river.Client[pgx.Tx]
 }
@@ -78,7 +80,8 @@ func Open(ctx context.Context, dsn secret.Value, keyring func() *seal.Keyring) (
 	}
 	return &Store{
 		pool: pool, queries: sqlc.New(), sealer: sealer{keyring}, river: queue,
-		lists: make(chan struct{}, listTurns(config.MaxConns)),
+		lists:   make(chan struct{}, listTurns(config.MaxConns)),
+		streams: make(chan struct{}, streamTurns(config.MaxConns)),
 	}, nil
 }
 
