@@ -14,18 +14,14 @@ func TestBrokenReceiversTakeUpBoundedMemory(t *testing.T) {
 	s := newEndpoints(Options{Log: slog.New(slog.DiscardHandler)}.withDefaults())
 	scope, now := verification.Scope{Project: "shop", Environment: verification.Test}, time.Now()
 	name := func(i int) endpointName { return endpointName{scope, originOf(fmt.Sprintf("https://r%d.example", i))} }
-	busy, full := s.enter(name(0), now)
-	if full != nil {
+	busy := s.find(name(0), now)
+	if s.takeTurn(t.Context(), busy) != nil {
 		t.Fatal("there is no room for the first")
 	}
 	// For a second it takes them as they come, and does not look through all.
 	for i := range endpointsKept + 100 {
 		now = now.Add(time.Microsecond)
-		e, full := s.enter(name(i+1), now)
-		if full != nil {
-			t.Fatal("there is no room")
-		}
-		s.leave(e)
+		e := s.find(name(i+1), now)
 		for range breakAfter {
 			if tell, err := e.breaker.Allow(); err == nil {
 				tell(errFailing)
@@ -35,9 +31,8 @@ func TestBrokenReceiversTakeUpBoundedMemory(t *testing.T) {
 	if len(s.byName) != endpointsKept+101 {
 		t.Fatalf("%d are remembered, want all within a second", len(s.byName))
 	}
-	s.enter(name(1), now)
-	s.leave(s.byName[name(1)])
-	s.enter(name(-1), now.Add(crowdedEvery))
+	s.find(name(1), now)
+	s.find(name(-1), now.Add(crowdedEvery))
 	if len(s.byName) > endpointsKept {
 		t.Errorf("%d are remembered, want %d at most", len(s.byName), endpointsKept)
 	}

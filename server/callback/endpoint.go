@@ -57,7 +57,8 @@ type endpoints struct {
 	breakFor time.Duration
 	// patience is how long a job waits for its turn.
 	patience time.Duration
-	// perTenant is how many jobs of one tenant may be inside.
+	// perTenant is how many attempts of one tenant may run, and half of that how
+	// many of its jobs may wait for a turn.
 	perTenant int
 	log       *slog.Logger
 
@@ -70,9 +71,8 @@ type endpoints struct {
 // tenant is what the endpoints of a scope have in common. The mutex of endpoints
 // guards it.
 type tenant struct {
-	// inside are the jobs that run or wait for their turn at any endpoint.
-	inside int
-	full   queue
+	running, waiting int
+	full             queue
 }
 
 // endpointName keeps tenants apart: one cannot break another's.
@@ -132,13 +132,9 @@ func (p *pass) done(verdict error) {
 
 // admit returns a pass, or nil and when to ask again.
 func (s *endpoints) admit(ctx context.Context, scope verification.Scope, address string, now time.Time) (*pass, time.Time) {
-	e, full := s.enter(endpointName{scope, originOf(address)}, now)
-	if full != nil {
+	e := s.find(endpointName{scope, originOf(address)}, now)
+	if full := s.takeTurn(ctx, e); full != nil {
 		return nil, s.later(full, now.Add(soonest))
-	}
-	if !e.takeTurn(ctx, s.patience) {
-		s.leave(e)
-		return nil, s.later(&e.full, now.Add(soonest))
 	}
 	tell, err := e.breaker.Allow()
 	if err != nil {
@@ -153,49 +149,78 @@ func (s *endpoints) admit(ctx context.Context, scope verification.Scope, address
 	return &pass{all: s, own: e, tell: tell}, time.Time{}
 }
 
-// enter returns the endpoint, and the queue to stand in if it or its tenant has
-// no room for one more job.
-func (s *endpoints) enter(name endpointName, now time.Time) (*endpoint, *queue) {
+func (s *endpoints) find(name endpointName, now time.Time) *endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(now)
 	e := s.get(name)
 	e.used = now
+	return e
+}
+
+// takeTurn takes a turn at an endpoint, or returns the queue to stand in. A busy
+// receiver that is quick gets one attempt after the other this way; one that is
+// slow does not hold the jobs up for long.
+func (s *endpoints) takeTurn(ctx context.Context, e *endpoint) *queue {
+	select {
+	case e.turns <- struct{}{}:
+		return s.run(e, 0)
+	default:
+	}
+	if full := s.wait(e); full != nil {
+		return full
+	}
+	timer := time.NewTimer(s.patience)
+	defer timer.Stop()
+	select {
+	case e.turns <- struct{}{}:
+		return s.run(e, 1)
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.inside--
+	e.tenant.waiting--
+	return &e.full
+}
+
+// wait lets a job wait for its turn, or returns the queue to stand in.
+func (s *endpoints) wait(e *endpoint) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case e.inside >= atOnce+waitingAtMost:
-		return e, &e.full
-	case e.tenant.inside >= s.perTenant:
-		return e, &e.tenant.full
+		return &e.full
+	case e.tenant.waiting >= max(1, s.perTenant/2):
+		return &e.tenant.full
 	}
 	e.inside++
-	e.tenant.inside++
-	return e, nil
+	e.tenant.waiting++
+	return nil
+}
+
+// run begins the attempt of a job that has its turn, or gives the turn back and
+// returns the queue to stand in. waited is 1 for a job that waited for it.
+func (s *endpoints) run(e *endpoint, waited int) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.inside -= waited
+	e.tenant.waiting -= waited
+	if e.tenant.running >= s.perTenant {
+		<-e.turns
+		return &e.tenant.full
+	}
+	e.inside++
+	e.tenant.running++
+	return nil
 }
 
 func (s *endpoints) leave(e *endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.inside--
-	e.tenant.inside--
-}
-
-// takeTurn waits for a turn. A busy receiver that is quick gets one attempt after
-// the other this way; one that is slow does not hold the jobs up for long.
-func (e *endpoint) takeTurn(ctx context.Context, patience time.Duration) bool {
-	select {
-	case e.turns <- struct{}{}:
-		return true
-	default:
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case e.turns <- struct{}{}:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
+	e.tenant.running--
 }
 
 func (s *endpoints) later(q *queue, from time.Time) time.Time {

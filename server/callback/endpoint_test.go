@@ -200,3 +200,28 @@ func TestABusyReceiverGetsTheNextOneAsSoonAsATurnIsFree(t *testing.T) {
 	}
 	running.Wait()
 }
+
+func TestTwoDeadReceiversOfATenantDoNotHoldUpItsThird(t *testing.T) {
+	t.Parallel()
+	const hands, each = 64, 16
+	g := newGateway(t, func(o *callback.Options) { o.Hands, o.Patience = hands, time.Millisecond })
+	release := make(chan struct{})
+	hang := func(http.ResponseWriter, *http.Request) { <-release }
+	dead := []*receiver{receive(t, hang), receive(t, hang)}
+	var running sync.WaitGroup
+	for i := range each * len(dead) {
+		c := g.one(dead[i%len(dead)].URL)
+		running.Go(func() {
+			if _, err := g.do(c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 4 {
+		<-dead[0].got
+		<-dead[1].got
+	}
+	g.wantWait(g.one(receive(t, nil).URL), 0)
+	close(release)
+	running.Wait()
+}
