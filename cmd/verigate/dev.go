@@ -52,8 +52,8 @@ func devCommand(std streams) *cobra.Command {
 sandbox provider and a demo page. Nothing has to be installed or configured;
 Postgres binaries are fetched once if the machine has none.
 
-It writes VERIGATE_URL and VERIGATE_API_KEY to dev.env in the data directory;
-the client commands find it there when run beside it.`,
+It writes VERIGATE_URL, VERIGATE_API_KEY and VERIGATE_CALLBACK_SECRET to dev.env in
+the data directory; the client commands find it there when run beside it.`,
 		Example: `  verigate dev
   verigate dev --listen 127.0.0.1:9090 --ephemeral
   verigate dev --sandbox-fault duplicate=2 --sandbox-fault shape=envelope`,
