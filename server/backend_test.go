@@ -86,7 +86,7 @@ func (b *backend) take(path string, e *verigatev1.Event) int {
 func (w *world) checkCallbacks(recorded []*verigatev1.Event) {
 	w.t.Helper()
 	b := w.backend
-	eventually(w.t, "each transition was called back", func() bool {
+	within(w.t, longPatience, "each transition was called back", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.times) >= len(recorded)

@@ -287,7 +287,7 @@ func (s *heard) read(ctx context.Context, api verigatev1connect.EventServiceClie
 
 func checkStream(t *testing.T, recorded []*verigatev1.Event, s *heard) {
 	t.Helper()
-	eventually(t, "the stream has everything", func() bool { return len(s.list()) >= len(recorded) })
+	within(t, longPatience, "the stream has everything", func() bool { return len(s.list()) >= len(recorded) })
 	for i, e := range s.list()[:len(recorded)] {
 		if e.GetId() != recorded[i].GetId() {
 			t.Fatalf("event %d of the stream is %s, the list says %s", i, e.GetId(), recorded[i].GetId())
