@@ -70,9 +70,6 @@ func TestNoSecretIsInTheProcessList(t *testing.T) {
 	}
 }
 
-// secretOf is the part of an API key that nobody may see.
-func secretOf(key string) string { return strings.SplitN(key, "_", 4)[3] }
-
 // commandLines are those of a process and of all that it started. Whatever ends
 // meanwhile is not among them.
 func commandLines(pid string) string {
