@@ -41,6 +41,7 @@ type devOptions struct {
 	faults      []string
 	json        bool
 	log         logOptions
+	watch       devWatch
 }
 
 func devCommand(std streams) *cobra.Command {
@@ -67,6 +68,7 @@ the data directory; the client commands find it there when run beside it.`,
 	f.StringVar(&o.databaseURL, "database-url", "", "use this Postgres instead of a private one: a URL, ${NAME} or file:/path")
 	f.StringArrayVar(&o.faults, "sandbox-fault", nil, "make the sandbox misbehave: name or name=value, repeatable")
 	f.BoolVar(&o.json, "json", false, "print one JSON object when it is ready, instead of the greeting")
+	o.watch.flags(f)
 	o.log.flags(c, "warn")
 	return c
 }
@@ -77,6 +79,9 @@ func dev(ctx context.Context, o devOptions, std streams) (err error) {
 	o.log.text = true
 	log, err := o.log.logger(std)
 	if err != nil {
+		return err
+	}
+	if err := o.watch.check(); err != nil {
 		return err
 	}
 	faults, err := parseFaults(o.faults)
@@ -185,7 +190,7 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 	}
 	demo := &lateHandler{}
 	node, err := server.New(ctx, server.Options{
-		Config: devConfig(url, p.dsn, p.files), Log: p.log, Tracer: tracer, Development: true,
+		Config: devConfig(url, p.dsn, p.files, p.options.watch), Log: p.log, Tracer: tracer, Development: true,
 		Mount: func(mux *http.ServeMux) {
 			providers.mount(mux)
 			mux.Handle(issuerPath+"/", http.StripPrefix(issuerPath, issuer))

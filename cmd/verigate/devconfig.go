@@ -41,7 +41,7 @@ func devScope() verification.Scope {
 
 // devConfig is the configuration that `dev` runs on. The adapters are the real
 // ones; nothing behind them knows that the providers are sandboxes.
-func devConfig(url string, dsn secret.Value, files *devFiles) *config.Config {
+func devConfig(url string, dsn secret.Value, files *devFiles, watch devWatch) *config.Config {
 	settings := &verifyhuman.Settings{
 		BaseURL: url + sandboxPath, APIKey: secret.New(sandboxAPIKey), AuthScheme: verifyhuman.AuthBearer,
 		WebhookSecrets: []secret.Value{secret.New(sandboxWebhookSecret)}, SignatureMode: verifyhuman.SignatureAuto,
@@ -63,7 +63,7 @@ func devConfig(url string, dsn secret.Value, files *devFiles) *config.Config {
 			Algorithms: []string{"ES256"}, SubjectClaim: "sub",
 		}},
 		Watch: config.Watch{
-			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute,
+			Heartbeat: watch.heartbeat, MaxAge: watch.maxAge,
 			PollInterval: 500 * time.Millisecond, MaxWatchers: 10_000, MaxPerToken: 64,
 		},
 		Drain: 500 * time.Millisecond,
