@@ -1,0 +1,1 @@
+// SwiftPM builds the generators only for a package that has a source file.
