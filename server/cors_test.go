@@ -41,6 +41,9 @@ func TestAConfiguredOriginMayCall(t *testing.T) {
 	if a.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Error("cookies of the page are let in")
 	}
+	if allowed := a.header.Get("Timing-Allow-Origin"); allowed != "https://app.example.com" {
+		t.Errorf("Timing-Allow-Origin is %q: the page cannot see which HTTP version it got", allowed)
+	}
 }
 
 // wantNoOrigin fails if a browser page of the origin may call.
@@ -49,7 +52,7 @@ func wantNoOrigin(t *testing.T, g *gateway, origin string) {
 	for _, a := range []answer{preflight(g, origin), g.call(http.MethodPost, service+"ListVerifications", "{}", "Origin: "+origin,
 		"Content-Type: application/json", "Authorization: Bearer "+g.key)} {
 		for name := range a.header {
-			if strings.HasPrefix(name, "Access-Control-") {
+			if strings.HasPrefix(name, "Access-Control-") || name == "Timing-Allow-Origin" {
 				t.Errorf("%s was told %s: %q", origin, name, a.header.Values(name))
 			}
 		}
