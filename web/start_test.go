@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,15 +38,22 @@ func TestStart(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 			t.Fatal(err)
 		}
-		if answer["verification_id"] != idOfAll || answer["hosted_url"] != hosted || answer["client_token"] != appToken || answer["run"] == "" || len(answer) != 4 {
-			t.Errorf("answer = %v", answer)
+		run := answer["run"]
+		want := map[string]string{
+			"verification_id": idOfAll, "hosted_url": hosted, "client_token": appToken, "run": run, "started_at": "2026-05-17T10:30:00.5Z",
 		}
-		back := "http://" + host + "/demo/returned?run=" + answer["run"]
-		want := &verigatev1.StartVerificationRequest{
+		if !maps.Equal(answer, want) || run == "" {
+			t.Errorf("answer = %v, want %v", answer, want)
+		}
+		// People come back under the name that they used; the gateway calls back
+		// under its own.
+		back, hear := "http://"+host+"/demo/returned?run="+run, gatewayURL+"/demo/callbacks?run="+run
+		asked := &verigatev1.StartVerificationRequest{
 			Flow: "age-gate", Subject: "u1", Reference: "order-1", RedirectUrl: back, FailureRedirectUrl: back,
+			CallbackUrl: hear, EventsCallbackUrl: hear,
 		}
-		if len(p.gateway.asked) != 1 || !proto.Equal(p.gateway.asked[0], want) {
-			t.Errorf("asked = %v, want %v", p.gateway.asked, want)
+		if len(p.gateway.asked) != 1 || !proto.Equal(p.gateway.asked[0], asked) {
+			t.Errorf("asked = %v, want %v", p.gateway.asked, asked)
 		}
 	})
 

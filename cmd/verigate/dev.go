@@ -23,7 +23,6 @@ import (
 	"github.com/verigate/verigate/server/sandbox/issuer"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/telemetry"
-	"github.com/verigate/verigate/web"
 )
 
 const (
@@ -205,7 +204,12 @@ func devGateway(ctx context.Context, p devParts) (err error) {
 		node.Close()
 		return err
 	}
-	demo.set(web.Handler(web.Options{Client: apiClient(url, key), Flows: demoFlows(), Log: p.log}))
+	page, err := demoPage(ctx, url, key, p.log)
+	if err != nil {
+		node.Close()
+		return err
+	}
+	demo.set(page)
 	if err := p.files.writeEnv(url, key); err != nil {
 		node.Close()
 		return err

@@ -10,7 +10,6 @@ import (
 	"github.com/verigate/verigate/server/provider/verifyhuman"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
-	"github.com/verigate/verigate/web"
 )
 
 // The development gateway's fixed names, so that scripts and documents can rely
@@ -100,14 +99,6 @@ func devKYC() verification.Flow {
 	flow := devFlow("kyc", aipriseTemplate, "")
 	flow.Connection, flow.Inferred = aipriseConnection, false
 	return flow
-}
-
-func demoFlows() []web.Flow {
-	return []web.Flow{
-		{Name: "identity", Title: "Identity", Description: "A hosted page made for one person."},
-		{Name: "age-gate", Title: "Age gate", Description: "A stable page that everybody shares."},
-		{Name: "kyc", Title: "KYC", Description: "A hosted page of AiPrise, where the name decides."},
-	}
 }
 
 // lateHandler is a route whose handler needs the server that it is mounted on.

@@ -1,87 +1,58 @@
-// The main job in a real browser: start on the demo page, pass on the hosted
-// page, see the result arrive by stream. Run by `make test-browser`; it needs
-// Chromium (or CHROMIUM) and the binary that `make build` makes.
+// The main job, on a desktop and on a phone: start, pass on the hosted page, come
+// back by the deep link, see the result and the callbacks arrive.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { test } from "node:test";
+import {
+  assertAccessible, assertFits, begin, desktop, launchBrowser, launchGateway, openHosted, phone, seeCallback, seeResult, seeState, shoot, visit,
+} from "./harness.mjs";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const shots = join(root, ".tmp/screenshots");
-const patience = 30_000;
+const gateway = await launchGateway();
+const browser = await launchBrowser();
 
-let gateway, dataDir, url, browser;
+for (const device of [desktop, phone]) {
+  test(`a person passes, ${device.name}`, async (t) => {
+    const page = await visit(t, browser, gateway.url, { device });
+    await page.getByRole("radio", { name: "Identity" }).waitFor();
+    await page.getByText("No result yet").waitFor();
+    await check(page, "idle", device);
 
-before(async () => {
-  const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-    (path) => path && existsSync(path),
-  );
-  assert.ok(executablePath, "missing tool: Chromium; install it or name it in CHROMIUM");
-  dataDir = await mkdtemp(join(tmpdir(), "verigate-browser-"));
-  gateway = spawn(join(root, ".tmp/verigate"), ["dev", "--ephemeral", "--listen", "127.0.0.1:0", "--data-dir", dataDir], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await new Promise((resolve, reject) => {
-    let printed = "";
-    gateway.once("error", reject);
-    gateway.once("exit", (code) => reject(new Error(`the gateway ended with ${code}: ${printed}`)));
-    gateway.stdout.on("data", (chunk) => {
-      printed += chunk;
-      if (printed.includes("Stop with ctrl-C")) resolve();
-    });
-  });
-  url = /VERIGATE_URL=(.*)/.exec(await readFile(join(dataDir, "dev.env"), "utf8"))[1];
-  await mkdir(shots, { recursive: true });
-  browser = await chromium.launch({
-    executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-});
+    await begin(page, "Identity", "order-1");
+    await seeState(page, "Waiting for the person");
+    await page.locator("#line[data-phase=live]").waitFor();
+    await seeCallback(page, "EVENT_KIND_SESSION_OPENED");
+    await page.getByText("Only this machine can open it").waitFor();
+    assert.equal(await page.locator("#result").getAttribute("data-result"), "pending");
+    await check(page, "waiting", device);
 
-after(async () => {
-  await browser?.close();
-  if (gateway && gateway.exitCode === null) {
-    const ended = new Promise((resolve) => gateway.once("exit", resolve));
-    gateway.kill("SIGTERM");
-    await ended;
-  }
-  if (dataDir) await rm(dataDir, { recursive: true, force: true });
-});
-
-for (const { name, device } of [
-  { name: "a desktop", device: { viewport: { width: 1280, height: 900 }, colorScheme: "light" } },
-  { name: "a phone", device: { viewport: { width: 390, height: 844 }, colorScheme: "dark" } },
-]) {
-  test(`on ${name} a person passes and the page tells it live`, async () => {
-    const context = await browser.newContext(device);
-    context.setDefaultTimeout(patience);
-    const page = await context.newPage();
-    const complaints = [];
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    page.on("pageerror", (error) => complaints.push(error.message));
-
-    await page.goto(url);
-    await page.getByRole("radio", { name: /identity/i }).check();
-    await page.getByRole("button", { name: "Start a verification" }).click();
-    await page.locator("#timeline").getByText(/pending/i).first().waitFor();
-
-    const opening = context.waitForEvent("page");
-    await page.locator("#open").click();
-    const hosted = await opening;
-    await hosted.getByText("Test mode — sample run only.").waitFor();
-    await hosted.screenshot({ path: join(shots, `hosted-${device.colorScheme}.png`), fullPage: true });
+    const hosted = await openHosted(page);
+    await shoot(hosted, `hosted-${device.name}`);
     await hosted.getByRole("button", { name: /^Pass/ }).click();
-    await hosted.waitForURL(/\/demo\/returned/);
+    await hosted.waitForURL(/\/demo\/returned\?run=/);
+    await seeResult(hosted, "Passed");
+    await check(hosted, "returned", device);
 
-    await page.locator("#timeline").getByText(/approved/i).first().waitFor();
-    assert.match(await page.locator("#result").innerText(), /pass/i);
-    await page.screenshot({ path: join(shots, `demo-${device.colorScheme}.png`), fullPage: true });
-    assert.deepEqual(complaints, []);
-    await context.close();
+    await seeState(page, "Confirming the result");
+    await seeState(page, "Approved");
+    await seeResult(page, "Passed");
+    assert.match(await page.locator("#announcement").textContent(), /^Passed\. Approved\./);
+    await seeCallback(page, "EVENT_KIND_PASSED");
+    assert.equal(await page.locator("#callbacks li").count(), await page.getByText("signature verified").count());
+    await page.locator("#callbacks li").last().locator("summary").click();
+    const body = JSON.parse(await page.getByRole("region", { name: "Body of EVENT_KIND_PASSED" }).textContent());
+    assert.equal(body.result, "VERIFICATION_RESULT_PASS");
+    assert.equal(body.verificationId, await page.locator("#verification-id").textContent());
+    assert.equal(await page.getByRole("link", { name: /^Open the hosted page/ }).count(), 0);
+    await check(page, "passed", device);
+
+    await page.getByRole("button", { name: "Start another one" }).click();
+    await page.getByRole("radio", { name: "Identity" }).waitFor();
+    await page.getByText("No result yet").waitFor();
   });
+}
+
+async function check(page, state, device) {
+  const what = `${state}-${device.name}`;
+  await shoot(page, what);
+  await assertFits(page, what);
+  await assertAccessible(page, what);
 }

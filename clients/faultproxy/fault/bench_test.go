@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -278,24 +277,4 @@ func (b *bench) want(got heard, messages int, last string) {
 	if len(got.messages) != messages || got.last != last {
 		b.Errorf("got %+v, want %d messages and the end %q", got, messages, last)
 	}
-}
-
-// control calls the control API and returns status and body.
-func (b *bench) control(method, path, body string) (int, string) {
-	b.Helper()
-	request, err := http.NewRequestWithContext(b.Context(), method, b.proxy.ControlURL()+path, strings.NewReader(body))
-	if err != nil {
-		b.Fatal(err)
-	}
-	client := b.newClient(kindsOfLine()[0])
-	answer, err := client.Do(request)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(answer.Body); err != nil {
-		b.Fatal(err)
-	}
-	return answer.StatusCode, text.String()
 }

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -26,6 +27,15 @@ type Call struct {
 	Request []byte `json:"request"`
 	// Authorization is the request's header of that name.
 	Authorization string `json:"authorization"`
+}
+
+// String is a call as a failing test prints it: without the credential.
+func (c Call) String() string {
+	state := "open"
+	if c.EndedMS != nil {
+		state = fmt.Sprintf("ended at %d ms", *c.EndedMS)
+	}
+	return fmt.Sprintf("%s over %s, begun at %d ms, %d messages, %s", c.Procedure, c.HTTP, c.BeganMS, c.Messages, state)
 }
 
 // Calls is what is known about several calls, the oldest first.

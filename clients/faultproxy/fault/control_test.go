@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -106,4 +107,24 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%+v: %v, %v", config, p, err)
 		}
 	}
+}
+
+// control calls the control API and returns status and body.
+func (b *bench) control(method, path, body string) (int, string) {
+	b.Helper()
+	request, err := http.NewRequestWithContext(b.Context(), method, b.proxy.ControlURL()+path, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := b.newClient(kindsOfLine()[0])
+	answer, err := client.Do(request)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		b.Fatal(err)
+	}
+	return answer.StatusCode, text.String()
 }

@@ -1,0 +1,74 @@
+/** The arithmetic of pauses, and the look at the runtime, without a gateway. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { globalFetchStreams } from "../src/ability.js";
+import { Retry } from "../src/retry.js";
+import type { Seams } from "../src/seams.js";
+
+const seams: Seams = { random: () => 1, now: () => 0, after: () => () => undefined };
+
+describe("pauses", () => {
+  test("double up to half a minute, and begin anew after a message", () => {
+    const retry = new Retry(seams, true);
+    const pauses = Array.from({ length: 2000 }, () => retry.afterFailure(0));
+    expect(pauses.slice(0, 9)).toEqual([250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    expect(pauses.at(-1)).toBe(30_000);
+    retry.heard(true);
+    expect(retry.afterFailure(0)).toBe(250);
+  });
+
+  test("are anything down to nothing, but for what was asked for", () => {
+    const retry = new Retry({ ...seams, random: () => 0 }, true);
+    expect([retry.afterFailure(0), retry.afterFailure(2000)]).toEqual([0, 2000]);
+  });
+
+  test("grow with quick drains in a row, and with no other", () => {
+    const retry = new Retry(seams, true);
+    const pauses = [true, true, true, false, true].map((quick) => retry.afterDrain(100, quick));
+    expect(pauses).toEqual([100, 600, 1100, 100, 100]);
+  });
+});
+
+test("a single stream that fails after five minutes of polling brings the polls back", () => {
+  let nowMs = 0;
+  const retry = new Retry({ ...seams, now: () => nowMs }, true);
+  const streams = () => {
+    const before = retry.streams;
+    retry.barrenStream();
+    return before;
+  };
+  expect([streams(), streams(), streams(), retry.streams]).toEqual([true, true, true, false]);
+  retry.heard(false);
+  nowMs = 299_999;
+  expect(retry.streams).toBe(false);
+  nowMs = 300_000;
+  expect([streams(), retry.streams]).toEqual([true, false]);
+  retry.heard(true);
+  expect(retry.streams).toBe(true);
+  retry.cannotStream();
+  expect(retry.streams).toBe(false);
+});
+
+describe("the runtime's fetch", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  test("streams on Node", () => {
+    expect(globalFetchStreams()).toBe(true);
+  });
+
+  test.each([
+    ["navigator", { product: "ReactNative" }],
+    ["ReadableStream", undefined],
+    ["Response", undefined],
+    ["Response", class {}],
+  ])("does not where %s is %o", (name, value) => {
+    vi.stubGlobal(name, value);
+    expect(globalFetchStreams()).toBe(false);
+  });
+
+  test("streams in a browser", () => {
+    vi.stubGlobal("navigator", { product: "Gecko" });
+    expect(globalFetchStreams()).toBe(true);
+  });
+});
