@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));

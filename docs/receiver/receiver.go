@@ -1,5 +1,5 @@
 // Package receiver is how a backend receives Verigate's callbacks: the example
-// of docs/callbacks.md, as it compiles and is tested. Nothing imports it.
+// of docs/callbacks.md, as it compiles and is tested.
 package receiver
 
 import (
