@@ -129,7 +129,7 @@ tools: ## Say which tools are missing, and how to install them
 	@scripts/tools.sh
 
 .PHONY: test-go
-test-go: .tmp/envoy/.$(ENVOY_VERSION) ## Go tests with the race detector, on a real Postgres
+test-go: build .tmp/envoy/.$(ENVOY_VERSION) ## Go tests with the race detector, on a real Postgres
 	go vet ./...
 	go test -race -timeout 20m ./...
 

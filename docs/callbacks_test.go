@@ -15,7 +15,7 @@ func TestTheCodeInThePagesIsThatOfTheFilesThatAreTested(t *testing.T) {
 	for page, sources := range map[string][]string{
 		"callbacks.md": {"docs/receiver/receiver.go", "clients/ts/test/receiver.ts"},
 		"events.md":    {"docs/consumer/consumer.go"},
-		"../README.md": {"docs/receiver/receiver.go", "clients/ts/test/receiver.ts"},
+		"../README.md": {"docs/receiver/receiver.go", "clients/ts/test/receiver.ts", "clients/ts/examples/ten_lines.ts"},
 	} {
 		text, err := os.ReadFile(page)
 		if err != nil {
