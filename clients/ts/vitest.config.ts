@@ -1,5 +1,4 @@
 import { fileURLToPath } from "node:url";
-import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));

@@ -7,6 +7,7 @@
 import { createClient, type Client, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { VerificationService } from "../../../gen/ts/verigate/v1/verification_service_pb.js";
+import { closedBy } from "./body.js";
 import { CannotStream } from "./failure.js";
 import type { Settings } from "./options.js";
 
@@ -26,14 +27,20 @@ export function createCalls(settings: Settings): Calls {
     jsonOptions: { ignoreUnknownFields: true },
     interceptors: [authorize],
     fetch: async (input, init) => {
-      const response = await (settings.fetch ?? globalThis.fetch)(input, init);
-      if (response.ok && !response.body && isStream(init)) {
-        throw new CannotStream("the answer of fetch has no body that can be read as a stream");
-      }
-      return response;
+      const answer = await (settings.fetch ?? globalThis.fetch)(input, init);
+      return answer.ok && isStream(init) ? streamed(answer, init?.signal) : answer;
     },
   });
   return createClient(VerificationService, transport);
+}
+
+// All that connect-web reads of a stream's answer. A Response cannot be copied
+// with another body in every runtime.
+function streamed({ ok, status, headers, body }: Response, signal: AbortSignal | null | undefined): Response {
+  if (!body) {
+    throw new CannotStream("the answer of fetch has no body that can be read as a stream");
+  }
+  return { ok, status, headers, body: signal ? closedBy(signal, body) : body } as Response;
 }
 
 function isStream(init: RequestInit | undefined): boolean {

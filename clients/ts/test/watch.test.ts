@@ -1,7 +1,13 @@
 /** The corners of a watch that no scenario names, against the real gateway. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, vi } from "vitest";
 import { StatusUpdateKind, VerificationState, type Line, type StatusUpdate } from "../src/index.js";
 import { scenario as test, type Scene } from "./support/scene.js";
+
+// A process gets at the collector by a flag, which may be set late.
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 // Node tells of a rejection that nobody handled; so does every test here.
 const unhandled: unknown[] = [];
@@ -48,6 +54,25 @@ describe("leaving", () => {
     expect(await messages.return?.()).toEqual({ done: true, value: undefined });
     expect(await messages.next()).toEqual({ done: true, value: undefined });
     expect(await scene.streams()).toMatchObject({ begun: 0 });
+  });
+
+  // Node's fetch forgets its signal then; every watch that lasts lives to see it.
+  test("the call is closed after a garbage collection, too", async ({ scene }) => {
+    const id = await scene.start();
+    const client = scene.client();
+    const stop = new AbortController();
+    const messages = client.watch(id, { signal: stop.signal })[Symbol.asyncIterator]();
+    await messages.next();
+    const next = messages.next();
+    next.catch(() => undefined);
+    await scene.streams({ begun: 1, open: 1, messages: 2 });
+    collectGarbage();
+    client.resume();
+    await scene.streams({ begun: 2, open: 1, messages: 2 });
+    collectGarbage();
+    stop.abort("enough");
+    await expect(next).rejects.toBe("enough");
+    await scene.streams({ open: 0 });
   });
 
   test("what onLine throws ends the watch and its call", async ({ scene }) => {

@@ -17,17 +17,26 @@ export class Installed {
   private constructor(readonly dir: string) {}
 
   static async build(): Promise<Installed> {
-    const dir = await mkdtemp(join(tmpdir(), "verigate-ts-package-"));
-    const target = join(dir, "node_modules/@verigate/client");
+    const installed = new Installed(await mkdtemp(join(tmpdir(), "verigate-ts-package-")));
+    try {
+      await installed.#install();
+    } catch (error) {
+      await installed.remove();
+      throw error;
+    }
+    return installed;
+  }
+
+  async #install(): Promise<void> {
+    const target = join(this.dir, "node_modules/@verigate/client");
     await mkdir(target, { recursive: true });
     await cp(join(source, "package.json"), join(target, "package.json"));
     // The package's own dependencies, as npm would have put them.
     for (const dependency of ["@bufbuild", "@connectrpc", "@types", "undici-types", "react"]) {
-      await symlink(join(modules, dependency), join(dir, "node_modules", dependency));
+      await symlink(join(modules, dependency), join(this.dir, "node_modules", dependency));
     }
     await tsc("--project", join(source, "tsconfig.build.json"), "--outDir", join(target, "dist"));
-    await writeFile(join(dir, "package.json"), JSON.stringify({ type: "module" }));
-    return new Installed(dir);
+    await writeFile(join(this.dir, "package.json"), JSON.stringify({ type: "module" }));
   }
 
   /** Compiles programs strictly against the package's declarations; gives the paths of their JavaScript. */
