@@ -8,8 +8,9 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 30_000;
 /** So many streams in a row without a message, and the watch polls. */
 const BARREN_STREAMS = 3;
-/** A stream is tried again after polling for so long. */
-const STREAM_AGAIN_MS = 300_000;
+/** A stream is tried again after polling for so long, twice as long each time that it fails. */
+const FIRST_POLLING_MS = 5000;
+const LONGEST_POLLING_MS = 300_000;
 
 /** Rest is the time between two attempts, in milliseconds, and why there is one. */
 export class Rest {
@@ -54,8 +55,14 @@ export class Retry {
 
   /** A stream ended without a single message. */
   barrenStream(): void {
-    this.#barren++;
-    this.#streamAgainAt = this.#seams.now() + STREAM_AGAIN_MS;
+    const before = Math.max(0, ++this.#barren - BARREN_STREAMS);
+    this.#streamAgainAt = this.#seams.now() + Math.min(LONGEST_POLLING_MS, FIRST_POLLING_MS * 2 ** before);
+  }
+
+  /** A poll failed too: the line is at fault and not streams, so the next attempt is one. */
+  failedPoll(): void {
+    this.#barren = Math.min(this.#barren, BARREN_STREAMS);
+    this.#streamAgainAt = this.#seams.now();
   }
 
   /** The runtime turned out unable to stream. */

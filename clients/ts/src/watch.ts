@@ -122,7 +122,7 @@ export class Watch implements Member {
     this.#hurried = false;
     try {
       if (!this.#retry.streams) {
-        return yield* this.#poll(attempt, this.#answered ? LONG_POLL_MS : 0);
+        return yield* this.#poll(attempt, this.#line === "polling" ? LONG_POLL_MS : 0);
       }
       const lane = await this.#lane(attempt);
       if (lane instanceof Rest) {
@@ -191,6 +191,9 @@ export class Watch implements Member {
     );
     const heard = await this.#hear(attempt, asked.then(verificationOf));
     if (heard instanceof Rest) {
+      if (heard.why === "failed") {
+        this.#retry.failedPoll();
+      }
       return heard;
     }
     const hasty = waitMs > 0 && heard.version <= this.#last && seams.now() - begun < HASTY_POLL_MS;

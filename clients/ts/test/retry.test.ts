@@ -28,24 +28,45 @@ describe("pauses", () => {
   });
 });
 
-test("a single stream that fails after five minutes of polling brings the polls back", () => {
+describe("streams and polls", () => {
   let nowMs = 0;
-  const retry = new Retry({ ...seams, now: () => nowMs }, true);
-  const streams = () => {
-    const before = retry.streams;
-    retry.barrenStream();
-    return before;
+  const begin = () => {
+    nowMs = 0;
+    const retry = new Retry({ ...seams, now: () => nowMs }, true);
+    for (let streams = 0; streams < 3; streams++) {
+      expect(retry.streams).toBe(true);
+      retry.barrenStream();
+    }
+    return retry;
   };
-  expect([streams(), streams(), streams(), retry.streams]).toEqual([true, true, true, false]);
-  retry.heard(false);
-  nowMs = 299_999;
-  expect(retry.streams).toBe(false);
-  nowMs = 300_000;
-  expect([streams(), retry.streams]).toEqual([true, false]);
-  retry.heard(true);
-  expect(retry.streams).toBe(true);
-  retry.cannotStream();
-  expect(retry.streams).toBe(false);
+
+  test("three barren streams bring polls, for longer each time that a stream fails again", () => {
+    const retry = begin();
+    for (const polledMs of [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
+      retry.heard(false);
+      nowMs += polledMs - 1;
+      expect(retry.streams).toBe(false);
+      nowMs += 1;
+      expect(retry.streams).toBe(true);
+      retry.barrenStream();
+    }
+    retry.heard(true);
+    expect(retry.streams).toBe(true);
+    retry.cannotStream();
+    expect(retry.streams).toBe(false);
+  });
+
+  test("a poll that fails says that streams were not at fault", () => {
+    const retry = begin();
+    for (let outage = 0; outage < 20; outage++) {
+      retry.failedPoll();
+      expect(retry.streams).toBe(true);
+      retry.barrenStream();
+      expect(retry.streams).toBe(false);
+    }
+    nowMs = 10_000;
+    expect(retry.streams).toBe(true);
+  });
 });
 
 describe("the runtime's fetch", () => {
