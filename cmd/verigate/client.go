@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,9 +12,9 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"connectrpc.com/connect/v2/connecthttp"
 	"github.com/spf13/cobra"
 
+	verigate "github.com/verigate/verigate/clients/go"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/secret"
 )
@@ -26,7 +25,6 @@ const (
 	// devEnvPath is where `verigate dev` leaves its address and key.
 	devEnvPath = ".verigate/dev.env"
 
-	dialTimeout = 10 * time.Second
 	// callTimeout bounds a unary call, the provider's part of a start included.
 	callTimeout = 60 * time.Second
 )
@@ -184,23 +182,9 @@ func (c *caller) open() (*gateway, error) {
 	if !headerSafe(key.Reveal()) {
 		return nil, usageError("--api-key (or %s): holds spaces, line breaks or other characters that no key has; copy it again", envKey)
 	}
-	httpClient := newHTTPClient()
-	api := connect.NewClient(connecthttp.NewTransport(httpClient, base.String()), withCredential(key))
+	httpClient := verigate.HTTPClient()
+	api := connect.NewClient(verigate.NewTransport(httpClient, base.String()), withCredential(key))
 	return &gateway{VerificationServiceClient: verigatev1connect.NewVerificationServiceClient(api), api: api, base: base, http: httpClient}, nil
-}
-
-// newHTTPClient has no overall time-out, which would end every stream, and
-// follows no redirect: a credential goes to the named server only.
-func newHTTPClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			TLSHandshakeTimeout: dialTimeout,
-			ForceAttemptHTTP2:   true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // withCredential sends the key with every call.

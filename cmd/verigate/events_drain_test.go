@@ -24,7 +24,7 @@ func TestANodeThatGoesOnDrainingIsLeftAloneForLonger(t *testing.T) {
 	var later atomic.Int64
 	b, _ := eventBench(t, tells(1, 1, drains), drains, drains, drains, func(ctx context.Context, s eventStream) error {
 		// A stream that lived starts the count again.
-		later.Add(int64(shortLife + time.Second))
+		later.Add(int64(6 * time.Second))
 		return drains(ctx, s)
 	}, drains, tells(2, 2, staysOpen))
 	b.world.now = func() time.Time { return testTime().Add(time.Duration(later.Load())) }

@@ -267,7 +267,8 @@ func TestFollowingGoesOnFromTheLastCursorWhateverEndsAStream(t *testing.T) {
 		t.Errorf("the streams began after %v, want %v", fake.cursors(), want)
 	}
 	// Twice as long after each failure, and from the start again after a message.
-	want := []time.Duration{firstBackoff, 2 * firstBackoff, 4 * firstBackoff, 123 * time.Millisecond, firstBackoff}
+	const first = 250 * time.Millisecond
+	want := []time.Duration{first, 2 * first, 4 * first, 123 * time.Millisecond, first}
 	if !slices.Equal(b.pauses, want) {
 		t.Errorf("it paused for %v, want %v", b.pauses, want)
 	}

@@ -114,22 +114,18 @@ func (c *caller) follow(ctx context.Context, g *gateway, v *verigatev1.Verificat
 			return err
 		}
 	}
-	watch := &follower{
-		world: c.world, api: g, id: v.GetId(), version: f.afterVersion, revisions: f.revisions,
-		heard: r.message, lost: r.lost,
-	}
-	err := watch.run(ctx)
+	seen, err := c.watchShowing(ctx, g, v.GetId(), f, r)
 	r.clear()
 	switch {
-	case errors.Is(err, errTimeOver) && watch.last.GetTerminal():
-		return verdict(watch.last)
+	case errors.Is(err, errTimeOver) && seen.last.GetTerminal():
+		return verdict(seen.last)
 	case errors.Is(err, errTimeOver):
 		return exitWith(exitTimedOut, "--timeout: still pending after %s\nGo on with `verigate watch %s --after-version %d`.",
-			f.timeout, v.GetId(), watch.version)
+			f.timeout, v.GetId(), seen.version)
 	case err != nil:
 		return err
 	default:
-		return verdict(watch.last)
+		return verdict(seen.last)
 	}
 }
 

@@ -90,16 +90,6 @@ func (b *bench) afterVersions() []int64 {
 	return versions
 }
 
-// ringAt rings the next alarm that was set for d.
-func (b *bench) ringAt(d time.Duration) {
-	for r := range b.alarms {
-		if r.after == d {
-			r.ring()
-			return
-		}
-	}
-}
-
 func TestWatchShowsEachStateOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -225,7 +215,7 @@ func TestWatchBacksOff(t *testing.T) {
 			sends(endsOK, update(3, stateApproved)),
 		}
 		b.want(exitPass, b.run("watch", testID), "approved", "")
-		if !slices.Equal(b.pauses, []time.Duration{5 * time.Second}) {
+		if !slices.Equal(b.pauses, []time.Duration{5*time.Second + 250*time.Millisecond}) {
 			t.Errorf("pauses %v", b.pauses)
 		}
 	})
@@ -250,16 +240,15 @@ func TestWatchBacksOff(t *testing.T) {
 func TestWatchNoticesSilence(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	silent := make(chan struct{})
 	b.service.watches = []script{
-		sends(func(ctx context.Context) error { close(silent); return hangs(ctx) },
-			update(2, statePending), heartbeat(2, statePending)),
+		sends(hangs, update(2, statePending), heartbeat(2, statePending)),
 		sends(endsOK, update(3, stateApproved)),
 	}
-	go func() {
-		<-silent
-		b.ringAt(maxSilence)
-	}()
+	b.world.std.Out = tellsWrites{&b.out, func() {
+		if strings.Contains(b.out.String(), "  pending     ") && !strings.Contains(b.out.String(), "approved") {
+			(<-b.alarms).ring()
+		}
+	}}
 	b.want(exitPass, b.run("watch", testID), "approved", "no message for 45s; reconnecting in")
 }
 

@@ -1,0 +1,7 @@
+rootProject.name = "verigate-client"
+
+dependencyResolutionManagement {
+    repositories {
+        mavenCentral()
+    }
+}
