@@ -148,11 +148,13 @@ test-go: build .tmp/envoy/.$(ENVOY_VERSION) ## Go tests with the race detector, 
 
 .PHONY: test-ts
 test-ts: node_modules/.package-lock.json build ## The TypeScript client against a real gateway behind the fault proxy
+	rm -f .tmp/reports/ts.xml
 	npm --workspace clients/ts run check
 	npm --workspace clients/ts run test
 
 .PHONY: test-kotlin
 test-kotlin: build ## The Kotlin client, likewise (needs JDK 17 and Maven)
+	rm -rf clients/kotlin/target/surefire-reports
 	mvn -q -B -f clients/kotlin verify
 
 .PHONY: test-browser

@@ -18,7 +18,7 @@ const (
 	// shortLife is that of a stream whose node was draining when it began.
 	shortLife = 5 * time.Second
 	// longestAsked bounds the pause that somebody else may ask for.
-	longestAsked = time.Hour
+	longestAsked = 5 * time.Minute
 )
 
 // backoff finds the pause between two attempts.

@@ -24,15 +24,15 @@ func TestAskedPause(t *testing.T) {
 		header string
 		want   time.Duration
 	}{
-		"nobody asks":               {plain, "", 0},
-		"the header":                {plain, "2", 2 * time.Second},
-		"the header of any failure": {errors.New("cut"), "2", 2 * time.Second},
-		"the detail":                {plain.WithDetail(detail), "", 3 * time.Second},
-		"the longer of both":        {plain.WithDetail(detail), "2", 3 * time.Second},
-		"a date is left out":        {plain, "Wed, 21 Oct 2026 07:28:00 GMT", 0},
-		"a negative number, too":    {plain, "-5", 0},
-		"not longer than an hour":   {plain, "86400", time.Hour},
-		"nobody failed, so what":    {nil, "2", 0},
+		"nobody asks":                  {plain, "", 0},
+		"the header":                   {plain, "2", 2 * time.Second},
+		"the header of any failure":    {errors.New("cut"), "2", 2 * time.Second},
+		"the detail":                   {plain.WithDetail(detail), "", 3 * time.Second},
+		"the longer of both":           {plain.WithDetail(detail), "2", 3 * time.Second},
+		"a date is left out":           {plain, "Wed, 21 Oct 2026 07:28:00 GMT", 0},
+		"a negative number, too":       {plain, "-5", 0},
+		"not longer than five minutes": {plain, "86400", 5 * time.Minute},
+		"nobody failed, so what":       {nil, "2", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,6 +38,7 @@ func Events(
 				}
 				next.AfterCursor = m.GetCursor()
 				return outcome{
+					news:    m.GetEvent() != nil,
 					drained: m.GetKind() == verigatev1.StreamEventsKind_STREAM_EVENTS_KIND_DRAIN,
 					pause:   m.GetReconnectAfter().AsDuration(),
 				}

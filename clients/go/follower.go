@@ -37,6 +37,8 @@ type stream[M any] interface {
 
 // outcome is what a message means for the stream that it came over.
 type outcome struct {
+	// news: it says more than was known.
+	news bool
 	// done: there is nothing left to follow, or nobody who wants it.
 	done bool
 	// drained: the gateway asks to come back after pause.
@@ -50,6 +52,9 @@ type ending struct {
 
 	// heard: a message came.
 	heard bool
+	// well: there was news, or the stream went on after its first message. A
+	// gateway that repeats the state and fails each time is not well.
+	well bool
 	// again: the next attempt follows without a pause.
 	again bool
 	// err is why; nil when the gateway ended the stream in order.
@@ -73,7 +78,7 @@ type follower[M any] struct {
 	// there is none before streamAt.
 	empty    int
 	streamAt time.Time
-	// renewed: the token was refused, and asked for anew, since the last message.
+	// renewed: the token was refused, and asked for anew, since all was well.
 	renewed bool
 	// told is the last state of the line that was reported.
 	told LineState
@@ -92,7 +97,7 @@ func (f *follower[M]) run(ctx context.Context) error {
 		noted, learnt := withNotes(ctx)
 		end := attempt(noted)
 		renewable, retryAfter := learnt.read()
-		if end.heard {
+		if end.well {
 			f.renewed = false
 			f.backoff.reset()
 		}
@@ -166,9 +171,11 @@ func (f *follower[M]) listen(ctx context.Context) ending {
 		}
 		// While the consumer is busy with a message, silence means nothing.
 		watchdog.Stop()
-		end.heard = true
 		f.tell(Line{State: Live})
-		if end.outcome = f.take(m); end.done || end.drained {
+		end.outcome = f.take(m)
+		end.well = end.well || end.heard || end.news
+		end.heard = true
+		if end.done || end.drained {
 			return end
 		}
 		limit = f.silence()
@@ -194,7 +201,7 @@ func (f *follower[M]) pollOnce(ctx context.Context) ending {
 		end.err = errNothingNew
 		return end
 	}
-	end.outcome, end.heard, end.again = meaning, true, true
+	end.outcome, end.heard, end.well, end.again = meaning, true, true, true
 	return end
 }
 

@@ -3,6 +3,7 @@ package verigate
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect/v2"
 )
@@ -32,6 +33,10 @@ func bearer(token func(context.Context) (string, error), renewable bool) connect
 			if err != nil {
 				return nil, fmt.Errorf("verigate: the token function failed: %w", err)
 			}
+			if text == "" || strings.ContainsFunc(text, isNoTokenCharacter) {
+				return nil, connect.NewError(connect.CodeUnauthenticated,
+					"verigate: the token is empty or holds spaces, line breaks or other characters that no token has")
+			}
 			if info, ok := connect.CallInfoForClientContext(ctx); ok {
 				info.RequestHeader().Set("Authorization", "Bearer "+text)
 			}
@@ -39,3 +44,7 @@ func bearer(token func(context.Context) (string, error), renewable bool) connect
 		}
 	}
 }
+
+// isNoTokenCharacter reports what a header's credential cannot hold, such as the
+// line break at the end of a file.
+func isNoTokenCharacter(r rune) bool { return r <= ' ' || r > '~' }

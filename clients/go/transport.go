@@ -48,6 +48,10 @@ type noting struct{ client connecthttp.HTTPClient }
 
 // Do sends the request.
 func (n noting) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == "" || (r.URL.Scheme != "http" && r.URL.Scheme != "https") {
+		return nil, connect.NewError(connect.CodeInvalidArgument,
+			"verigate: the base URL must be absolute, such as https://verify.example.com")
+	}
 	answer, err := n.client.Do(r)
 	if err == nil {
 		notesOf(r.Context()).noteRetryAfter(answer.Header.Get("Retry-After"))

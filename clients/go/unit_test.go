@@ -81,6 +81,72 @@ func TestPollsThatNeverWaitAreNotRepeatedAtOnce(t *testing.T) {
 	}
 }
 
+// What no retry can heal is told at once.
+func TestWatchEndsOnAMisconfiguration(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url, key string
+		code     connect.Code
+	}{
+		"a key with its file's line break": {"http://127.0.0.1:1", "vg_test_key\n", connect.CodeUnauthenticated},
+		"no key":                           {"http://127.0.0.1:1", "", connect.CodeUnauthenticated},
+		"a URL without a scheme":           {"verify.example.com", "key", connect.CodeInvalidArgument},
+		"no URL":                           {"", "key", connect.CodeInvalidArgument},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := connect.NewClient(verigate.NewTransport(verigate.HTTPClient(), c.url), verigate.APIKey(c.key))
+			client := verigatev1connect.NewVerificationServiceClient(api)
+			failures := 0
+			for _, err := range verigate.Watch(t.Context(), client, &verigatev1.WatchStatusRequest{Id: "any"}) {
+				failures++
+				if answer, ok := errors.AsType[*connect.Error](err); !ok || answer.Code() != c.code {
+					t.Errorf("it ended with %v", err)
+				}
+			}
+			if failures != 1 {
+				t.Errorf("%d errors", failures)
+			}
+		})
+	}
+}
+
+// refusing sends the state and then refuses the credential, each time.
+type refusing struct {
+	verigatev1connect.UnimplementedVerificationServiceHandler
+
+	streams atomic.Int64
+}
+
+func (r *refusing) WatchStatus(_ context.Context, _ *verigatev1.WatchStatusRequest, s verigatev1connect.VerificationServiceWatchStatusServerStream) error {
+	r.streams.Add(1)
+	if err := s.Send(&verigatev1.StatusUpdate{Version: 2}); err != nil {
+		return err
+	}
+	return connect.NewError(connect.CodeUnauthenticated, "refused")
+}
+
+func TestARefusalAfterARepeatedStateIsNotRetriedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	service := &refusing{}
+	api := connect.NewServer()
+	verigatev1connect.RegisterVerificationServiceHandler(api, service)
+	mux := http.NewServeMux()
+	connecthttp.Mount(mux, api)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	token := verigate.TokenFunc(func(context.Context) (string, error) { return "fresh", nil })
+	client := verigatev1connect.NewVerificationServiceClient(connect.NewClient(verigate.NewTransport(server.Client(), server.URL), token))
+	var last error
+	for _, err := range verigate.Watch(t.Context(), client, &verigatev1.WatchStatusRequest{Id: "any"}) {
+		last = err
+	}
+	// The first state was news; after the second there was none.
+	if answer, ok := errors.AsType[*connect.Error](last); !ok || answer.Code() != connect.CodeUnauthenticated || service.streams.Load() != 2 {
+		t.Errorf("%v after %d streams", last, service.streams.Load())
+	}
+}
+
 // out is a client in an outage, which ends with a stream that tells a result.
 type out struct {
 	cached

@@ -94,6 +94,7 @@ func (w *watch) take(m *verigatev1.StatusUpdate) outcome {
 		return outcome{done: true}
 	}
 	return outcome{
+		news:    news,
 		done:    over,
 		drained: m.GetKind() == verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_DRAIN,
 		pause:   m.GetReconnectAfter().AsDuration(),

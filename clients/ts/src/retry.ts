@@ -1,6 +1,6 @@
 /**
- * When to try again, and with what: counts what went wrong in a row. A message
- * clears the counts, a mere connection never does.
+ * When to try again, and with what: counts what went wrong in a row. Messages
+ * clear the counts, a mere connection never does.
  */
 import type { Seams } from "./seams.js";
 
@@ -45,9 +45,11 @@ export class Retry {
     return this.#canStream && (this.#barren < BARREN_STREAMS || this.#seams.now() >= this.#streamAgainAt);
   }
 
-  /** A message came, over a stream or by a poll. */
-  heard(byStream: boolean): void {
-    this.#failures = 0;
+  /** A message came, over a stream or by a poll, and whether all is well with it. */
+  heard(byStream: boolean, well: boolean): void {
+    if (well) {
+      this.#failures = 0;
+    }
     if (byStream) {
       this.#barren = 0;
     }

@@ -78,8 +78,13 @@ export class Watch implements Member {
   /** Ends the call at once, also while the consumer is busy. */
   stop(reason: unknown = RETURNED): void {
     this.#stopped ??= { reason };
-    this.#finish();
     this.#wake();
+    try {
+      this.#finish();
+    } catch (error) {
+      // onLine threw: the consumer's pull gets it, not whoever aborted.
+      this.#stopped = { reason: error };
+    }
   }
 
   paused(): void {
@@ -165,7 +170,7 @@ export class Watch implements Member {
         }
         return heard;
       }
-      this.#heard("live");
+      this.#heard("live", any || heard.version > this.#last);
       if (heard.kind === StatusUpdateKind.DRAIN) {
         const ms = this.#retry.afterDrain(durationMs(heard.reconnectAfter), seams.now() - begun < heartbeatMs);
         return new Rest(ms, "the gateway asked to come back", "drained");
@@ -198,7 +203,7 @@ export class Watch implements Member {
     }
     const hasty = waitMs > 0 && heard.version <= this.#last && seams.now() - begun < HASTY_POLL_MS;
     const update = updateOf(heard, !this.#answered);
-    this.#heard("polling");
+    this.#heard("polling", true);
     if (yield* this.#deliver(update)) {
       return undefined;
     }
@@ -230,10 +235,12 @@ export class Watch implements Member {
     }
   }
 
-  #heard(state: "live" | "polling"): void {
+  // Only news, or a stream that goes on, shows that all is well: a gateway that
+  // repeats the state and fails each time must not be asked without end.
+  #heard(state: "live" | "polling", well: boolean): void {
     this.#answered = true;
-    this.#refused = false;
-    this.#retry.heard(state === "live");
+    this.#refused &&= !well;
+    this.#retry.heard(state === "live", well);
     this.#tell({ state });
   }
 

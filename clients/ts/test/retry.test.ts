@@ -12,7 +12,9 @@ describe("pauses", () => {
     const pauses = Array.from({ length: 2000 }, () => retry.afterFailure(0));
     expect(pauses.slice(0, 9)).toEqual([250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     expect(pauses.at(-1)).toBe(30_000);
-    retry.heard(true);
+    retry.heard(true, false);
+    expect(retry.afterFailure(0)).toBe(30_000);
+    retry.heard(true, true);
     expect(retry.afterFailure(0)).toBe(250);
   });
 
@@ -43,14 +45,14 @@ describe("streams and polls", () => {
   test("three barren streams bring polls, for longer each time that a stream fails again", () => {
     const retry = begin();
     for (const polledMs of [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
-      retry.heard(false);
+      retry.heard(false, true);
       nowMs += polledMs - 1;
       expect(retry.streams).toBe(false);
       nowMs += 1;
       expect(retry.streams).toBe(true);
       retry.barrenStream();
     }
-    retry.heard(true);
+    retry.heard(true, false);
     expect(retry.streams).toBe(true);
     retry.cannotStream();
     expect(retry.streams).toBe(false);

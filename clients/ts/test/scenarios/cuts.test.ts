@@ -49,7 +49,8 @@ scenario("pauses grow with each failure and are reset by a message, not by a con
   );
   const id = await scene.start();
   const watching = scene.watch(id, {}, scene.client({ seams: fullJitter }));
-  await scene.streams({ begun: 4, messages: 1 });
+  // The repeated state is no news; the heartbeat after it shows that all is well.
+  await scene.streams({ begun: 4, messages: 2 });
   expect(watching.pauses).toEqual([250, 500, 250]);
   watching.expectPausesKept();
 
@@ -58,6 +59,16 @@ scenario("pauses grow with each failure and are reset by a message, not by a con
   await scene.proxy.now("WatchStatus", "cut");
   await watching.until(({ pauses }) => pauses.length >= 7);
   expect(watching.pauses.slice(3, 7)).toEqual([250, 500, 1000, 2000]);
+});
+
+scenario("streams that only repeat the state and fail are asked for ever less often", async ({ scene }) => {
+  const id = await scene.start();
+  const watching = scene.watch(id, {}, scene.client({ seams: fullJitter }));
+  await scene.streams({ begun: 1, messages: 2 });
+  await scene.faults({ procedure: "WatchStatus", fault: "cut", after: 1 });
+  await scene.proxy.now("WatchStatus", "cut");
+  await watching.until(({ pauses }) => pauses.length >= 4);
+  expect(watching.pauses.slice(0, 4)).toEqual([250, 500, 1000, 2000]);
 });
 
 scenario("a server that asks to wait is given the time", async ({ scene }) => {
