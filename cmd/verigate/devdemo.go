@@ -29,7 +29,7 @@ func demoPage(ctx context.Context, url string, key secret.Value, log *slog.Logge
 func demoFlows() []web.Flow {
 	return []web.Flow{
 		{Name: "identity", Title: "Identity", Description: "VerifyHuman makes a hosted page for one person, good for one run."},
-		{Name: "age-gate", Title: "Age gate", Description: "VerifyHuman’s one stable page that everybody shares; it sends nobody back."},
+		{Name: "age-gate", Title: "Age gate", Description: "VerifyHuman’s one stable page that everybody shares; it sends nobody back, and a run that is left half done holds up the next."},
 		{Name: "kyc", Title: "KYC", Description: "AiPrise asks for a name and a date of birth; what is entered decides."},
 	}
 }

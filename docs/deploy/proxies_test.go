@@ -117,7 +117,7 @@ func envoy() proxy {
 		},
 		command: func(s *site) []string {
 			// Several run at once on one machine, each on its own.
-			return []string{"--config-path", s.config, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"}
+			return []string{"--config-path", s.config, "--disable-hot-restart", "--concurrency", "2"}
 		},
 	}
 }

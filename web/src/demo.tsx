@@ -28,6 +28,7 @@ export function Demo() {
   const [chosen, setChosen] = useState("");
   const [reference, setReference] = useState("");
   const [justStarted, setJustStarted] = useState(false);
+  const [startsAgain, setStartsAgain] = useState(false);
   const [session, setSession] = useSession();
   const flow = chosen || flows?.[0]?.name || "";
   const over = latest(session)?.terminal ?? false;
@@ -46,6 +47,7 @@ export function Demo() {
     forget();
     setSession(undefined);
     setJustStarted(false);
+    setStartsAgain(true);
   };
 
   return (
@@ -69,6 +71,7 @@ export function Demo() {
             onStart={begin}
             problem={problem}
             onRetry={retry}
+            takesFocus={startsAgain}
           />
         ) : (
           <HostedPage session={session} justStarted={justStarted} onAgain={again} />

@@ -61,7 +61,7 @@ export function settle(options: VerigateOptions): Settings {
   if (fetch !== undefined && typeof fetch !== "function") {
     throw wrong("fetch", "give a function like the global fetch, or leave it out");
   }
-  return { baseUrl, token: () => currentToken(token), tokenRenews: typeof token === "function", heartbeatMs, fetch };
+  return { baseUrl: baseUrl.replace(/\/+$/, ""), token: () => currentToken(token), tokenRenews: typeof token === "function", heartbeatMs, fetch };
 }
 
 // Not with the URL class: React Native's is a sketch.

@@ -11,8 +11,8 @@ export function Code({ subject }: { readonly subject: Subject }) {
   return (
     <Panel id="code-title" role="In your code" title="Write it yourself" className="wide">
       <p className="quiet">
-        Each program starts a verification, watches it, outlives a restart of the gateway and prints the result. Load the
-        address and the key first: <code className="whole">set -a; . .verigate/dev.env; set +a</code> (or from the data directory that you
+        The programs start a verification, watch it, outlive a restart of the gateway and print the result; curl shows the
+        calls behind them. Load the address and the key first: <code className="whole">set -a; . .verigate/dev.env; set +a</code> (or from the data directory that you
         chose).
       </p>
       <Tabs

@@ -1,5 +1,5 @@
 /** The first step: choose a flow and start, in the place of a backend. */
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import type { Flow } from "../backend.js";
 import { Panel } from "./frame.js";
 
@@ -17,6 +17,8 @@ export interface StartFormProps {
   readonly problem: string;
   /** Asks for the flows once more. */
   readonly onRetry: () => void;
+  /** True after another run: the visitor goes on at the first choice. */
+  readonly takesFocus: boolean;
 }
 
 /** The form that starts a verification. */
@@ -24,6 +26,13 @@ export function StartForm(props: StartFormProps) {
   const [starting, setStarting] = useState(false);
   const [refused, setRefused] = useState("");
   const problem = refused || props.problem;
+  const form = useRef<HTMLFormElement>(null);
+  const { takesFocus } = props;
+  useEffect(() => {
+    if (takesFocus) {
+      form.current?.querySelector<HTMLElement>("input:checked")?.focus();
+    }
+  }, [takesFocus]);
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -44,7 +53,7 @@ export function StartForm(props: StartFormProps) {
 
   return (
     <Panel id="start-title" role="As your backend" title="Start a verification">
-      <form onSubmit={submit} autoComplete="off">
+      <form ref={form} onSubmit={submit} autoComplete="off">
         <FlowCards {...props} />
         <label className="field" htmlFor="reference">
           Reference <span className="quiet">optional, your own id for it</span>
