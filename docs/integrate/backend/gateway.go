@@ -1,26 +1,16 @@
 package main
 
 import (
-	"context"
-	"net/http"
-
 	"connectrpc.com/connect/v2"
-	"connectrpc.com/connect/v2/connecthttp"
 
+	verigate "github.com/verigate/verigate/clients/go"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 )
 
 // gatewayAt calls the gateway at url with an API key that has the scopes
-// verifications:write and verifications:read.
+// verifications:write and verifications:read. HTTPClient follows no redirect, so
+// the key goes nowhere else.
 func gatewayAt(url, key string) verigatev1connect.VerificationServiceClient {
-	authorize := func(next connect.ClientFunc) connect.ClientFunc {
-		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
-			if call, ok := connect.CallInfoForClientContext(ctx); ok {
-				call.RequestHeader().Set("Authorization", "Bearer "+key)
-			}
-			return next(ctx, spec)
-		}
-	}
-	transport := connecthttp.NewTransport(&http.Client{}, url)
-	return verigatev1connect.NewVerificationServiceClient(connect.NewClient(transport, authorize))
+	transport := verigate.NewTransport(verigate.HTTPClient(), url)
+	return verigatev1connect.NewVerificationServiceClient(connect.NewClient(transport, verigate.APIKey(key)))
 }
