@@ -21,6 +21,11 @@ private val LONGEST_ASKED = 5.minutes
 /** No error text is longer: it may be the page of an intermediary. */
 private const val LONGEST_TEXT = 500
 
+private const val NO_REASON = "the gateway refused without a reason"
+
+/** Where to is not said: an address may carry what is for no log. */
+private const val REDIRECTED = "unexpected HTTP status: a redirect, which is not followed; give the address where it ends as baseUrl"
+
 /** Says what a failed call means. [headers] are those of the answer, if there was one. */
 internal fun judge(failed: ConnectException, headers: Headers = emptyMap()): VerigateException {
     val answer = headers + failed.metadata
@@ -29,7 +34,7 @@ internal fun judge(failed: ConnectException, headers: Headers = emptyMap()): Ver
     // after the answer's headers has a cause but no text.
     val brokeOff = failed.exception != null && failed.message == null
     if (answer.isNotEmpty() && !brokeOff) {
-        val text = failed.message?.take(LONGEST_TEXT) ?: "the gateway refused without a reason"
+        val text = if ("location" in answer) REDIRECTED else failed.message?.take(LONGEST_TEXT) ?: NO_REASON
         return VerigateException(failed.code.codeName, text, null, askedPause(answer, failed.details))
     }
     if (failed.code == Code.DEADLINE_EXCEEDED) {

@@ -9,8 +9,8 @@ internal class Pauses(private val random: () -> Double) {
     private var failures = 0
     private var quickDrains = 0
 
-    /** A message came: the line is good. That a connection came about says nothing. */
-    fun heard() {
+    /** The line is good: there was news, or a stream lasted. That a connection came about says nothing. */
+    fun reset() {
         failures = 0
     }
 

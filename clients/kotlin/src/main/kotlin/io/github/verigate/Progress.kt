@@ -15,6 +15,9 @@ internal class Progress(afterVersion: Long, private val followRevisions: Boolean
     var hasBegun: Boolean = false
         private set
 
+    /** Whether this message tells of a version that was not seen. Ask before [isNews], which takes it in. */
+    fun isNewer(update: StatusUpdate): Boolean = update.version > version
+
     /**
      * Takes a message in and says whether it is news. Heartbeats, drains and
      * repeated snapshots are not, by their version. A terminal state is, even
@@ -23,7 +26,7 @@ internal class Progress(afterVersion: Long, private val followRevisions: Boolean
     fun isNews(update: StatusUpdate): Boolean {
         val first = !hasBegun
         hasBegun = true
-        val news = update.version > version || (update.terminal && (first || !followRevisions))
+        val news = isNewer(update) || (update.terminal && (first || !followRevisions))
         version = maxOf(version, update.version)
         return news
     }

@@ -62,7 +62,7 @@ public class VerigateClient internal constructor(
     /**
      * A client that asks [token] before each call. The function should keep what it
      * has until shortly before that expires. A watch whose token is refused asks
-     * again at once; a function that fails counts as a network that failed.
+     * again at once; a function that fails or hangs counts as a network that does.
      *
      * @throws VerigateException `invalid_argument` that names the wrong option.
      */

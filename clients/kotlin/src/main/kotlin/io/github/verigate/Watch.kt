@@ -3,7 +3,6 @@ package io.github.verigate
 import io.github.verigate.v1.GetVerificationRequest
 import io.github.verigate.v1.StatusUpdate
 import io.github.verigate.v1.StatusUpdateKind
-import io.github.verigate.v1.Verification
 import io.github.verigate.v1.WatchStatusRequest
 import kotlin.time.ComparableTimeMark
 import kotlin.time.Duration
@@ -54,12 +53,17 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
     }
 
     suspend fun run(deliver: suspend (StatusUpdate) -> Unit) {
+        // The client may have been closed while the consumer took its time.
+        val checked: suspend (StatusUpdate) -> Unit = {
+            presence.check()
+            deliver(it)
+        }
         try {
             while (true) {
                 // Taken before the attempt: a return during it makes it stale.
                 val returns = presence.returns
                 val polls = pollUntil?.hasPassedNow() == false
-                when (val next = if (polls) poll(returns, deliver) else stream(returns, deliver)) {
+                when (val next = if (polls) poll(returns, checked) else stream(returns, checked)) {
                     Next.Done -> return
                     Next.AtOnce -> Unit
                     is Next.After -> rest(next, returns)
@@ -74,7 +78,8 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
     private suspend fun stream(returns: Int, deliver: suspend (StatusUpdate) -> Unit): Next {
         line.tell(Line.Connecting)
         val stream = try {
-            calls.watch(watchRequest())
+            val headers = answerOrReturn(returns) { calls.headers(::patienceAtFirst) } ?: return Next.AtOnce
+            calls.watch(watchRequest(), headers)
         } catch (failed: VerigateException) {
             return afterStream(failed, heard = false)
         }
@@ -91,8 +96,9 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         while (true) {
             when (val event = stream.next(patience(heard), nudges)) {
                 is StreamEvent.Message -> {
+                    val again = heard
                     heard = true
-                    take(event.update, opened, deliver)?.let { return it }
+                    take(event.update, opened, again, deliver)?.let { return it }
                 }
                 is StreamEvent.Ended -> return afterStream(event.failure ?: endedEarly(), heard)
                 StreamEvent.Silence -> {
@@ -104,13 +110,15 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         }
     }
 
-    /** Handles one message; not null when the stream is to be left. */
+    /** Handles one message, [again] one of the same stream; not null when the stream is to be left. */
     private suspend fun take(
         update: StatusUpdate,
         opened: ComparableTimeMark,
+        again: Boolean,
         deliver: suspend (StatusUpdate) -> Unit,
     ): Next? {
-        noteAnswer()
+        // A snapshot that is only repeated also comes from a gateway that then ends each stream.
+        if (again || progress.isNewer(update)) noteGood()
         streamsUnheard = 0
         pollUntil = null
         line.tell(Line.Live)
@@ -137,6 +145,8 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         }
     }
 
+    private fun patienceAtFirst(): Duration? = patience(heard = false)
+
     private fun afterStream(failed: VerigateException, heard: Boolean): Next {
         if (!heard && ++streamsUnheard >= STREAMS_BEFORE_POLLING) {
             val doublings = minOf(streamsUnheard - STREAMS_BEFORE_POLLING, MOST_DOUBLINGS)
@@ -161,14 +171,14 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         line.tell(Line.Polling)
         val asked = clock.markNow()
         val verification = try {
-            answerOrReturn(returns) ?: return Next.AtOnce
+            answerOrReturn(returns) { calls.get(pollRequest(), ::patienceAtFirst) } ?: return Next.AtOnce
         } catch (failed: VerigateException) {
             // The line is at fault and not streams, so the next attempt is one.
             streamsUnheard = minOf(streamsUnheard, STREAMS_BEFORE_POLLING)
             pollUntil = null
             return afterFailure(failed)
         }
-        noteAnswer()
+        noteGood()
         val took = asked.elapsedNow()
         val update = verification.toStatusUpdate(first = !progress.hasBegun)
         val news = progress.isNews(update)
@@ -181,11 +191,11 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         }
     }
 
-    /** The answer to one poll, or null when the app came back meanwhile. */
-    private suspend fun answerOrReturn(returns: Int): Verification? = coroutineScope {
-        val answer = async { calls.get(pollRequest()) }
+    /** What [ask] answers, or null when the app came back meanwhile. */
+    private suspend fun <T : Any> answerOrReturn(returns: Int, ask: suspend () -> T): T? = coroutineScope {
+        val answer = async { ask() }
         try {
-            var got: Verification? = null
+            var got: T? = null
             while (got == null && !isStale(returns)) {
                 got = select {
                     answer.onAwait { it }
@@ -217,8 +227,8 @@ internal class Watch(private val ground: Ground, private val wish: Wish, onLine:
         return presence.returns != returns
     }
 
-    private fun noteAnswer() {
-        pauses.heard()
+    private fun noteGood() {
+        pauses.reset()
         tokenWasRefused = false
     }
 

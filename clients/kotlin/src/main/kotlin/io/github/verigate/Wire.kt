@@ -85,12 +85,15 @@ internal class Wires(private val baseUrl: String, private val base: OkHttpClient
     // java.time, which Android has from API 26 on. Its other half, about status
     // 408, is for servers older than this gateway. Time limits of OkHttp's own would end quiet
     // streams; deadlines and the watchdog stand in for them. Pings are for HTTP/2 only.
+    // A redirect would carry a start, with what it says of a person, to wherever it points.
     private fun client(dispatcher: Dispatcher, pool: ConnectionPool) = base.newBuilder()
         .dispatcher(dispatcher)
         .connectionPool(pool)
         .callTimeout(0, TimeUnit.SECONDS)
         .readTimeout(0, TimeUnit.SECONDS)
         .writeTimeout(0, TimeUnit.SECONDS)
+        .followRedirects(false)
+        .followSslRedirects(false)
         .pingInterval(PING_SECONDS, TimeUnit.SECONDS)
         .build()
 

@@ -66,7 +66,7 @@ class PartsTest {
         val most = Pauses { 1.0 }
         val doubling = listOf(250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000).map { it.milliseconds }
         assertEquals(doubling, List(9) { most.afterFailure(Duration.ZERO) })
-        most.heard()
+        most.reset()
         assertEquals(250.milliseconds, most.afterFailure(Duration.ZERO))
         assertEquals(Duration.ZERO, Pauses { 0.0 }.afterFailure(Duration.ZERO))
         assertEquals(9.25.seconds, Pauses { 1.0 }.afterFailure(9.seconds))
@@ -76,7 +76,7 @@ class PartsTest {
     fun `one quick drain is obeyed, several grow the pause`() {
         val pauses = Pauses { 1.0 }
         assertEquals(100.milliseconds, pauses.afterDrain(100.milliseconds, quick = true))
-        pauses.heard()
+        pauses.reset()
         assertEquals(600.milliseconds, pauses.afterDrain(100.milliseconds, quick = true))
         assertEquals(1.1.seconds, pauses.afterDrain(100.milliseconds, quick = true))
         assertEquals(100.milliseconds, pauses.afterDrain(100.milliseconds, quick = false))
