@@ -80,11 +80,11 @@ internal class Calls(private val wires: Wires, private val presence: Presence, p
     val tokenRenews: Boolean get() = token.renews
 
     suspend fun start(request: StartVerificationRequest): StartVerificationResponse =
-        unary { headers -> startVerification(request, headers) }
+        unary { headers -> startVerification(request, headers) }.also { complete(it.hasVerification()) }
 
     /** With [tokenLimit] the token function gets less time than the whole call may take. */
     suspend fun get(request: GetVerificationRequest, tokenLimit: (() -> Duration?)? = null): Verification =
-        unary(tokenLimit) { headers -> getVerification(request, headers) }.verification
+        unary(tokenLimit) { headers -> getVerification(request, headers) }.also { complete(it.hasVerification()) }.verification
 
     /** The headers of a stream, whose token the app has [tokenLimit] to give. */
     suspend fun headers(tokenLimit: () -> Duration?): Headers =
@@ -119,6 +119,12 @@ internal class Calls(private val wires: Wires, private val presence: Presence, p
             is ResponseMessage.Success -> answer.message
             is ResponseMessage.Failure -> throw failure(wire, answer)
         }
+    }
+
+    // An answer that was cut off, or that is empty, reads as a message without fields.
+    private fun complete(isComplete: Boolean) {
+        presence.check()
+        if (!isComplete) throw VerigateException("unavailable", "no complete answer from the gateway")
     }
 
     private fun failure(wire: Wire, answer: ResponseMessage.Failure<*>): VerigateException {

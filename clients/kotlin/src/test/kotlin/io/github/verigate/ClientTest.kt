@@ -112,6 +112,14 @@ class ClientTest {
     }
 
     @Test
+    fun `an empty answer is not a verification`() = world(Http.ONE) { world ->
+        val id = world.start()
+        world.proxy.breaks(rule("truncate", procedure = GET))
+        val failed = runCatching { world.client().get(id) }.exceptionOrNull()
+        assertEquals("unavailable", (failed as VerigateException).code)
+    }
+
+    @Test
     fun `each collection is a watch of its own`() = world(Http.ONE) { world ->
         val id = world.start()
         val flow = world.client().watch(id)
