@@ -28,7 +28,9 @@ type Alarm interface {
 // WithClock replaces the system's clock, in tests.
 func WithClock(c Clock) Option { return func(s *settings) { s.clock = c } }
 
-// systemClock is the real one.
+// SystemClock is the real one, which Watch and Events use unless told otherwise.
+func SystemClock() Clock { return systemClock{} }
+
 type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,25 +28,13 @@ const (
 	callTimeout = 60 * time.Second
 )
 
-// alarm rings once unless it is stopped or set anew, like a time.Timer.
-type alarm interface {
-	Reset(d time.Duration) bool
-	Stop() bool
-}
-
 // world is what the commands need from outside.
 type world struct {
-	std  streams
-	now  func() time.Time
-	zone *time.Location
+	std   streams
+	clock verigate.Clock
+	zone  *time.Location
 	// devEnv is the file to fall back to.
 	devEnv string
-	// pause waits, or returns ctx's error when that ends first.
-	pause func(ctx context.Context, d time.Duration) error
-	// alarm calls ring after d, in a goroutine of its own.
-	alarm func(d time.Duration, ring func()) alarm
-	// jitter returns a random duration from 0 to limit.
-	jitter func(limit time.Duration) time.Duration
 }
 
 // clientCommands returns the commands that talk to a running server: start,
@@ -56,14 +43,7 @@ type world struct {
 func clientCommands(std streams) []*cobra.Command { return commandsIn(realWorld(std)) }
 
 func realWorld(std streams) world {
-	return world{
-		std: std, now: time.Now, zone: time.Local, devEnv: devEnvPath,
-		pause: pauseFor,
-		alarm: func(d time.Duration, ring func()) alarm { return time.AfterFunc(d, ring) },
-		jitter: func(limit time.Duration) time.Duration {
-			return rand.N(limit + 1) // spreads load, guards nothing
-		},
-	}
+	return world{std: std, clock: verigate.SystemClock(), zone: time.Local, devEnv: devEnvPath}
 }
 
 func commandsIn(w world) []*cobra.Command {
@@ -75,18 +55,6 @@ func commandsIn(w world) []*cobra.Command {
 		watchCommand(newCaller(w)),
 		eventsCommand(newCaller(w)),
 		sandboxCommand(newCaller(w)),
-	}
-}
-
-// pauseFor waits on a timer.
-func pauseFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

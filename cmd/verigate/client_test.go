@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	verigate "github.com/verigate/verigate/clients/go"
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 )
@@ -112,6 +113,19 @@ type ringer struct {
 func (ringer) Reset(time.Duration) bool { return true }
 func (ringer) Stop() bool               { return true }
 
+// testClock is a clock whose every hand a test may hold.
+type testClock struct {
+	now    func() time.Time
+	pause  func(ctx context.Context, d time.Duration) error
+	alarm  func(d time.Duration, ring func()) verigate.Alarm
+	jitter func(limit time.Duration) time.Duration
+}
+
+func (c *testClock) Now() time.Time                                    { return c.now() }
+func (c *testClock) Pause(ctx context.Context, d time.Duration) error  { return c.pause(ctx, d) }
+func (c *testClock) Alarm(d time.Duration, ring func()) verigate.Alarm { return c.alarm(d, ring) }
+func (c *testClock) Jitter(limit time.Duration) time.Duration          { return c.jitter(limit) }
+
 // bench runs client commands against a fake server over real HTTP.
 type bench struct {
 	t        *testing.T
@@ -119,6 +133,7 @@ type bench struct {
 	mux      *http.ServeMux
 	url      string
 	world    world
+	clock    *testClock
 	env      map[string]string
 	out, err bytes.Buffer
 	alarms   chan ringer
@@ -135,19 +150,22 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(server.Close)
 	b.url = server.URL
 	b.env = map[string]string{envURL: server.URL, envKey: testKey}
-	b.world = world{
-		std: streams{Out: &b.out, Err: &b.err, Getenv: func(name string) string { return b.env[name] }},
-		now: testTime, zone: time.UTC, devEnv: filepath.Join(t.TempDir(), "dev.env"),
+	b.clock = &testClock{
+		now: testTime,
 		pause: func(ctx context.Context, d time.Duration) error {
 			b.pauses = append(b.pauses, d)
 			return ctx.Err()
 		},
-		alarm: func(d time.Duration, ring func()) alarm {
+		alarm: func(d time.Duration, ring func()) verigate.Alarm {
 			r := ringer{after: d, ring: ring}
 			b.alarms <- r
 			return r
 		},
 		jitter: func(limit time.Duration) time.Duration { return limit },
+	}
+	b.world = world{
+		std:   streams{Out: &b.out, Err: &b.err, Getenv: func(name string) string { return b.env[name] }},
+		clock: b.clock, zone: time.UTC, devEnv: filepath.Join(t.TempDir(), "dev.env"),
 	}
 	return b
 }

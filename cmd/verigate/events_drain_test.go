@@ -27,7 +27,7 @@ func TestANodeThatGoesOnDrainingIsLeftAloneForLonger(t *testing.T) {
 		later.Add(int64(6 * time.Second))
 		return drains(ctx, s)
 	}, drains, tells(2, 2, staysOpen))
-	b.world.now = func() time.Time { return testTime().Add(time.Duration(later.Load())) }
+	b.clock.now = func() time.Time { return testTime().Add(time.Duration(later.Load())) }
 	b.want(exitPass, b.run("events", "--follow", "--limit", "2"), "v2", "reconnecting in 100ms")
 	const asked = 100 * time.Millisecond
 	want := []time.Duration{asked, time.Second, 2 * time.Second, 4 * time.Second, asked, time.Second}

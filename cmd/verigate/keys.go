@@ -149,7 +149,7 @@ func (c *operatorCaller) keyStatus(k *verigatev1.ApiKey) string {
 	switch {
 	case k.GetRevokeTime() != nil:
 		return "revoked " + moment(k.GetRevokeTime(), c.zone)
-	case k.GetExpireTime() != nil && !c.now().Before(k.GetExpireTime().AsTime()):
+	case k.GetExpireTime() != nil && !c.clock.Now().Before(k.GetExpireTime().AsTime()):
 		return "expired"
 	case k.GetSuccessorId() != "":
 		return "rotated to " + printable(k.GetSuccessorId())

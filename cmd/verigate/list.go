@@ -96,7 +96,7 @@ func (f *listFlags) bound(flag, text string, now time.Time, into **timestamppb.T
 }
 
 func (c *caller) list(cmd *cobra.Command, f *listFlags) error {
-	request, err := f.request(c.now())
+	request, err := f.request(c.clock.Now())
 	if err != nil {
 		return err
 	}

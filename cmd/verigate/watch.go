@@ -95,7 +95,7 @@ func (c *caller) within(ctx context.Context, limit time.Duration, do func(contex
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if limit > 0 {
-		over := c.alarm(limit, func() { stop(errTimeOver) })
+		over := c.clock.Alarm(limit, func() { stop(errTimeOver) })
 		defer over.Stop()
 	}
 	err := do(ctx)
@@ -173,7 +173,7 @@ func (r *reporter) message(m *verigatev1.StatusUpdate) error {
 			return err
 		}
 	}
-	r.waiting("waiting; last heard from the server at " + r.now().In(r.zone).Format(time.TimeOnly))
+	r.waiting("waiting; last heard from the server at " + r.clock.Now().In(r.zone).Format(time.TimeOnly))
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	verigate "github.com/verigate/verigate/clients/go"
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
@@ -38,7 +37,7 @@ func (c *caller) watchShowing(ctx context.Context, g *gateway, id string, f watc
 // a stream wants to see the stream: every message of it, and why there is none.
 func (c *caller) following(r *reporter) []verigate.Option {
 	return []verigate.Option{
-		verigate.EveryMessage(), verigate.StreamsOnly(), verigate.WithClock(worldClock{c.world}),
+		verigate.EveryMessage(), verigate.StreamsOnly(), verigate.WithClock(c.clock),
 		verigate.OnLine(func(line verigate.Line) {
 			if line.State == verigate.Waiting {
 				r.lost(line.Reason, line.RetryIn)
@@ -46,18 +45,3 @@ func (c *caller) following(r *reporter) []verigate.Option {
 		}),
 	}
 }
-
-// worldClock is the world's time and chance.
-type worldClock struct{ world world }
-
-// Now is the time.
-func (w worldClock) Now() time.Time { return w.world.now() }
-
-// Pause waits, or returns ctx's error when that ends first.
-func (w worldClock) Pause(ctx context.Context, d time.Duration) error { return w.world.pause(ctx, d) }
-
-// Alarm calls ring after d.
-func (w worldClock) Alarm(d time.Duration, ring func()) verigate.Alarm { return w.world.alarm(d, ring) }
-
-// Jitter returns a random duration from 0 to limit.
-func (w worldClock) Jitter(limit time.Duration) time.Duration { return w.world.jitter(limit) }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	verigate "github.com/verigate/verigate/clients/go"
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 )
@@ -223,7 +224,7 @@ func TestWatchBacksOff(t *testing.T) {
 	t.Run("with a random pause in the real command", func(t *testing.T) {
 		t.Parallel()
 		seen := map[time.Duration]bool{}
-		jitter := realWorld(streams{}).jitter
+		jitter := realWorld(streams{}).clock.Jitter
 		for range 100 {
 			d := jitter(time.Second)
 			if d < 0 || d > time.Second {
@@ -277,7 +278,7 @@ func TestWatchEndsInTime(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		b.service.watches = []script{sends(hangs, update(2, statePending))}
-		b.world.alarm = ringAfterFirstMessage(b, time.Minute)
+		b.clock.alarm = ringAfterFirstMessage(b, time.Minute)
 		b.want(exitTimedOut, b.run("watch", testID, "--timeout", "1m"), "pending", "verigate watch "+testID+" --after-version 2")
 	})
 
@@ -286,7 +287,7 @@ func TestWatchEndsInTime(t *testing.T) {
 		b := newBench(t)
 		revised := []*verigatev1.StatusUpdate{update(3, stateApproved), update(4, stateDeclined)}
 		b.service.watches = []script{sends(isCut, revised...), sends(hangs, revised...)}
-		b.world.alarm = ringAfterFirstMessage(b, time.Minute)
+		b.clock.alarm = ringAfterFirstMessage(b, time.Minute)
 		b.want(exitFail, b.run("watch", testID, "--timeout", "1m", "--follow-revisions"), "approved", "ended as declined")
 		if !strings.Contains(b.out.String(), "declined") || !b.service.asked[0].GetFollowRevisions() {
 			t.Errorf("out:\n%s", b.out.String())
@@ -304,9 +305,9 @@ func TestWatchEndsInTime(t *testing.T) {
 
 // ringAfterFirstMessage rings the alarm of d once a message of the last scripted
 // stream has come.
-func ringAfterFirstMessage(b *bench, d time.Duration) func(time.Duration, func()) alarm {
+func ringAfterFirstMessage(b *bench, d time.Duration) func(time.Duration, func()) verigate.Alarm {
 	var over func()
-	return func(after time.Duration, ring func()) alarm {
+	return func(after time.Duration, ring func()) verigate.Alarm {
 		if after == d {
 			over = ring
 			return ringer{}
