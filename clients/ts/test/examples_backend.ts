@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, inject, vi } from "vitest";
 import { createVerigate } from "@verigate/client";
 import { backend } from "../examples/backend.js";
-import { binaryPath } from "./browser/faultproxy.js";
+import { binaryPath } from "./support/faultproxy.js";
 
 /** The gateway itself. */
 export const gateway = { url: inject("url"), apiKey: inject("apiKey") };

@@ -9,8 +9,8 @@ import { afterEach, beforeEach, expect, inject, test } from "vitest";
 import { StatusUpdateSchema, VerificationResult, type StatusUpdate } from "../../../gen/ts/verigate/v1/verification_pb.js";
 import { createVerigate, type Verigate } from "../src/index.js";
 import { useWatch, type UseWatchOptions, type Watched } from "../src/react.js";
-import { FaultProxy, requested } from "./browser/faultproxy.js";
-import { pass, startVerification } from "./browser/verification.js";
+import { FaultProxy, requested } from "./support/faultproxy.js";
+import { pass, startVerification } from "./support/verification.js";
 
 const gateway = { url: inject("url"), apiKey: inject("apiKey") };
 let proxy: FaultProxy;

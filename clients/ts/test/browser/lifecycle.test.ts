@@ -7,7 +7,7 @@
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { VerificationResult } from "../../../../gen/ts/verigate/v1/verification_pb.js";
-import { requested } from "./faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { ended, patience, quickHeartbeat, seenBy, test, until, type Tabs } from "./tabs.js";
 
 /** A way in which a tab goes to the background and comes back. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { build, type Rollup } from "vite";
 import type { TestProject } from "vitest/node";
 import { GatewayProcess } from "../support/process.js";
-import type { Gateway } from "./verification.js";
+import type { Gateway } from "../support/verification.js";
 
 /** What setup hands to the tests. */
 export interface Shared {

@@ -7,9 +7,9 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { inject, test as base } from "vitest";
 import { launch, startPlain } from "./chromium.js";
-import { FaultProxy } from "./faultproxy.js";
+import { FaultProxy } from "../support/faultproxy.js";
 import type { Leaving, Order, Seen } from "./page/entry.js";
-import { pass, startVerification, type Gateway } from "./verification.js";
+import { pass, startVerification, type Gateway } from "../support/verification.js";
 
 /** How long a wait may take on a slow machine, in milliseconds. */
 export const patience = 30_000;

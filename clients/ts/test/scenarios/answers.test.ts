@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { VerigateError, VerificationState } from "../../src/index.js";
-import { requested } from "../browser/faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { scenario, type Scene } from "../support/scene.js";
 
 scenario("an error that retrying cannot heal ends the watch", async ({ scene }) => {

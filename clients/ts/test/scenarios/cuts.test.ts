@@ -1,7 +1,7 @@
 /** What a watch survives; clients/scenarios.md names the scenarios. */
 import { expect } from "vitest";
 import { VerificationResult } from "../../src/index.js";
-import { requested } from "../browser/faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { GatewayProcess, heartbeatMs } from "../support/process.js";
 import { fullJitter, scenario, Scene } from "../support/scene.js";
 

@@ -1,6 +1,6 @@
 /** How a watch is left, and how it sleeps; clients/scenarios.md names the scenarios. */
 import { expect } from "vitest";
-import { requested } from "../browser/faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { heartbeatMs } from "../support/process.js";
 import { fullJitter, scenario, Scene } from "../support/scene.js";
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { StatusUpdateKind, VerificationResult, VerificationState, type StatusUpdate } from "../../src/index.js";
-import { requested } from "../browser/faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { heartbeatMs } from "../support/process.js";
 import { scenario } from "../support/scene.js";
 

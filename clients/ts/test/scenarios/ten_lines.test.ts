@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { requested } from "../browser/faultproxy.js";
+import { requested } from "../support/faultproxy.js";
 import { Installed } from "../support/package.js";
 import { GatewayProcess } from "../support/process.js";
 import { Program } from "../support/program.js";

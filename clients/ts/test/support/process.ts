@@ -6,8 +6,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binaryPath } from "../browser/faultproxy.js";
-import type { Gateway } from "../browser/verification.js";
+import { binaryPath } from "./faultproxy.js";
+import type { Gateway } from "./verification.js";
 
 /** How often the gateways of the tests beat, in milliseconds. */
 export const heartbeatMs = 500;

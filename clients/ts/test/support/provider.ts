@@ -4,7 +4,7 @@
  */
 import { createHmac } from "node:crypto";
 import { createVerigate } from "../../src/index.js";
-import type { Gateway } from "../browser/verification.js";
+import type { Gateway } from "./verification.js";
 
 /** Sends the signed webhook that approves an open verification. */
 export async function approve({ url, apiKey }: Gateway, id: string): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The fault proxy as the browser tests use it: one process a test, so that each
+ * The fault proxy as the tests use it: one process a test, so that each
  * has an origin, connections and counts of its own.
  */
 import { spawn, type ChildProcess } from "node:child_process";
