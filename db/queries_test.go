@@ -17,6 +17,7 @@ func across() map[string]string {
 		"APIKeyUse":                    "a node writes down all uses at once, by ids that it authenticated",
 		"VerificationLockByNonce":      "a return leg carries nothing but its nonce, which nobody can guess",
 		"VerificationOverdue":          "the clock's sweep over all tenants; it returns where each row is",
+		"VerificationGetWatched":       "a node reads what its watchers of all tenants wait for; each looks whether it may see the row",
 		"VerificationUnstarted":        "the clock's sweep over all tenants; it returns where each row is",
 		"VerificationFreeLanes":        "the clock's sweep over all tenants; it gives back what nobody holds any more",
 		"VerificationLeaseFetches":     "the clock's work over all tenants; it returns where each row is",
@@ -36,6 +37,8 @@ func across() map[string]string {
 		"DeliveryParkedAndBound":       "the clock's sweep over all tenants; it returns where each row is",
 		"DeliveryPurge":                "the clock's purge over all tenants",
 		"DeliveryWalk":                 "re-encryption walks over all tenants; it returns where each row is, and no content",
+		"BatchParked":                  "a connection belongs to one environment, and its name is unique over all",
+		"PartitionPurgeTransitions":    "the clock's purge over all tenants",
 		"DeliveryCountByKey":           "counts what is sealed under each key of the gateway",
 	}
 }
@@ -133,7 +136,7 @@ func TestTheCheckOfTenantsSeesWhatIsMissing(t *testing.T) {
 func TestQueriesHaveNamesOfTheirTables(t *testing.T) {
 	t.Parallel()
 	prefixes := []string{
-		"APIKey", "AuditEntry", "Callback", "Delivery", "Event", "Idempotency", "ProviderRef", "ReturnHint", "Seen", "Transaction", "Transition", "Verification",
+		"APIKey", "AuditEntry", "Batch", "Callback", "Database", "Delivery", "Event", "Hint", "Idempotency", "Partition", "ProviderRef", "ReturnHint", "Seen", "Transaction", "Transition", "Verification",
 	}
 	for name := range queries(t) {
 		if !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {

@@ -48,6 +48,8 @@ type snapshot struct {
 	retention time.Duration
 	// events is how long the event stream and finished callbacks are kept.
 	events time.Duration
+	// history is how long transitions and the rows of deliveries are kept.
+	history time.Duration
 	// callbacks are the secrets of each scope.
 	callbacks map[verification.Scope][]secret.Value
 	// http reaches the outside, and networks beyond what is public.
@@ -77,6 +79,7 @@ func (s *Server) open(cfg *config.Config) (*snapshot, error) {
 		addresses: transport.NewAddresses(cfg.TrustedProxies),
 		retention: cfg.Retention.Deliveries,
 		events:    cfg.Retention.Events,
+		history:   cfg.Retention.History,
 		networks:  cfg.Outgoing.AllowedNetworks,
 	}
 	next.openClient(before, s.options)

@@ -117,7 +117,7 @@ func TestTheKeyOfDevMayOperate(t *testing.T) {
 func TestDevTakesOverTheFirstReleasesData(t *testing.T) {
 	t.Parallel()
 	dir, dsn := t.TempDir(), pgtest.New(t)
-	for range 3 { // the job queue, events, access
+	for range 5 { // partitions, indexes, the job queue, events, access
 		if err := db.Down(t.Context(), dsn); err != nil {
 			t.Fatal(err)
 		}

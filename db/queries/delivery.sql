@@ -179,12 +179,16 @@ SELECT EXISTS (
 
 -- name: DeliveryFirstOfRun :one
 -- When the first waiting delivery arrived that tells of the same run, purged or
--- not: the refs are asked for in both their forms.
-SELECT receive_time FROM delivery
-WHERE project = @project AND environment = @environment
-  AND effect = 'unmatched' AND connection = @connection AND product = @product
-  AND refs && @refs::text[] AND receive_time < @at
-ORDER BY receive_time
+-- not: the refs are asked for in both their forms. Few have one of the refs, so
+-- they are found by that (OFFSET keeps the rest from being asked first): most of
+-- the time there is none, and the order of arrival would be walked to its end.
+SELECT run.receive_time FROM (
+    SELECT d.project, d.environment, d.connection, d.product, d.receive_time FROM delivery d
+    WHERE d.effect = 'unmatched' AND d.refs && @refs::text[] OFFSET 0
+) run
+WHERE run.project = @project::text AND run.environment = @environment::text
+  AND run.connection = @connection::text AND run.product = @product::text AND run.receive_time < @at::timestamptz
+ORDER BY run.receive_time
 LIMIT 1;
 
 -- name: DeliveryEraseApplied :execrows
@@ -216,17 +220,23 @@ WHERE d.project = @project AND d.environment = @environment
 -- seen, bindings by provider_ref. What waits can be applied no more, but the next
 -- delivery of its run still has to be judged as of its arrival, or it would be
 -- taken for somebody who came later: its refs are hashed, as an erasure does.
--- The ids are an array, so that the plan never reads the whole table.
+-- The ids are an array, so that the plan never reads the whole table. The index
+-- has the keys first: they are few, and each is asked for its oldest.
 UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', named_id = '', purge_time = now(),
     refs = CASE WHEN effect = 'unmatched' THEN ARRAY(
         SELECT 'erased:' || encode(sha256(int8send(octet_length(connection)) || convert_to(connection || ref, 'UTF8')), 'hex')
         FROM unnest(refs) AS ref) ELSE '{}' END
 WHERE id = ANY (ARRAY(
-    SELECT d.id FROM delivery d
-    WHERE d.purge_time IS NULL AND d.receive_time < @before
-    ORDER BY d.receive_time
-    LIMIT @row_limit
-    FOR UPDATE SKIP LOCKED));
+    SELECT oldest.id FROM (SELECT sealing_keys()::text AS key_id) used
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.receive_time FROM delivery d
+        WHERE d.purge_time IS NULL AND d.key_id = used.key_id AND d.receive_time < @before
+        ORDER BY d.receive_time
+        LIMIT @row_limit
+        FOR UPDATE SKIP LOCKED
+    ) oldest
+    ORDER BY oldest.receive_time
+    LIMIT @row_limit));
 
 -- name: DeliveryWalk :many
 -- All deliveries in the order of their ids, and what each is sealed under: a
@@ -242,6 +252,10 @@ LIMIT @row_limit;
 UPDATE delivery SET headers = @headers, body = @body, key_id = @key_id
 WHERE id = @id AND project = @project AND environment = @environment
   AND key_id = @old_key_id AND purge_time IS NULL;
+
+-- name: DeliveryKeysInUse :many
+-- Under which keys anything is sealed.
+SELECT sealing_keys()::text AS key_id;
 
 -- name: DeliveryCountByKey :many
 SELECT key_id, count(*) AS deliveries FROM delivery WHERE purge_time IS NULL GROUP BY key_id ORDER BY key_id;

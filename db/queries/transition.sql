@@ -30,12 +30,19 @@ SELECT pg_current_snapshot()::text AS snapshot;
 
 -- name: TransitionTail :many
 -- Exactly the transitions that became visible since a snapshot, however late
--- their transaction committed.
-SELECT verification_id, max(version)::bigint AS version
-FROM transition
-WHERE xid >= pg_snapshot_xmin(CAST(@snapshot::text AS pg_snapshot))
-  AND NOT pg_visible_in_snapshot(xid, CAST(@snapshot::text AS pg_snapshot))
-  -- Restored from a dump, rows may carry transactions that this cluster has not
-  -- reached: they are old.
-  AND xid < pg_snapshot_xmax(pg_current_snapshot())
-GROUP BY verification_id;
+-- their transaction committed: what came after it, and what ran while it was
+-- taken. Each part is a range of the index of xid, so that the price is that of
+-- what is new, however long the oldest transaction stays open. Restored from a
+-- dump, rows may carry transactions that this cluster has not reached: they are
+-- old.
+SELECT t.verification_id, max(t.version)::bigint AS version
+FROM (
+    SELECT a.verification_id, a.version FROM transition a
+    WHERE a.xid >= pg_snapshot_xmax(CAST(@snapshot::text AS pg_snapshot))
+      AND a.xid < pg_snapshot_xmax(pg_current_snapshot())
+    UNION ALL
+    SELECT b.verification_id, b.version FROM transition b
+    WHERE b.xid = ANY (ARRAY(SELECT pg_snapshot_xip(CAST(@snapshot::text AS pg_snapshot))))
+      AND b.xid < pg_snapshot_xmax(pg_current_snapshot())
+) t
+GROUP BY t.verification_id;

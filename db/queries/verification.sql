@@ -13,6 +13,9 @@ INSERT INTO verification (
 SELECT * FROM verification
 WHERE id = @id AND project = @project AND environment = @environment;
 
+-- name: VerificationGetWatched :many
+SELECT * FROM verification WHERE id = ANY (@ids::uuid[]);
+
 -- name: VerificationGetByReference :one
 SELECT * FROM verification
 WHERE project = @project AND environment = @environment AND reference = @reference AND reference <> ''
@@ -93,6 +96,24 @@ WHERE project = @project AND environment = @environment AND flow = @flow
   AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
   AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
 ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: VerificationListRare :many
+-- Only states that few are in: each a range of an index of its own, however many
+-- others there are. Each part stops at a page.
+SELECT v.* FROM unnest(@states::text[]) AS wanted
+CROSS JOIN LATERAL (
+    SELECT * FROM verification r
+    WHERE r.project = @project AND r.environment = @environment AND r.state = wanted
+      AND r.state IN ('created', 'pending', 'processing', 'in_review', 'failed')
+      AND r.id >= @id_from AND r.id < @id_before
+      AND (@flow::text = '' OR r.flow = @flow::text)
+      AND (sqlc.narg(from_time)::timestamptz IS NULL OR r.create_time >= sqlc.narg(from_time)::timestamptz)
+      AND (sqlc.narg(until_time)::timestamptz IS NULL OR r.create_time < sqlc.narg(until_time)::timestamptz)
+    ORDER BY r.id DESC
+    LIMIT @row_limit
+) v
+ORDER BY v.id DESC
 LIMIT @row_limit;
 
 -- name: VerificationListBySubject :many

@@ -141,32 +141,36 @@ func (q *Queries) DeliveryEraseParked(ctx context.Context, db DBTX, arg Delivery
 }
 
 const deliveryFirstOfRun = `-- name: DeliveryFirstOfRun :one
-SELECT receive_time FROM delivery
-WHERE project = $1 AND environment = $2
-  AND effect = 'unmatched' AND connection = $3 AND product = $4
-  AND refs && $5::text[] AND receive_time < $6
-ORDER BY receive_time
+SELECT run.receive_time FROM (
+    SELECT d.project, d.environment, d.connection, d.product, d.receive_time FROM delivery d
+    WHERE d.effect = 'unmatched' AND d.refs && $1::text[] OFFSET 0
+) run
+WHERE run.project = $2::text AND run.environment = $3::text
+  AND run.connection = $4::text AND run.product = $5::text AND run.receive_time < $6::timestamptz
+ORDER BY run.receive_time
 LIMIT 1
 `
 
 type DeliveryFirstOfRunParams struct {
+	Refs        []string
 	Project     string
 	Environment string
 	Connection  string
 	Product     string
-	Refs        []string
 	At          time.Time
 }
 
 // When the first waiting delivery arrived that tells of the same run, purged or
-// not: the refs are asked for in both their forms.
+// not: the refs are asked for in both their forms. Few have one of the refs, so
+// they are found by that (OFFSET keeps the rest from being asked first): most of
+// the time there is none, and the order of arrival would be walked to its end.
 func (q *Queries) DeliveryFirstOfRun(ctx context.Context, db DBTX, arg DeliveryFirstOfRunParams) (time.Time, error) {
 	row := db.QueryRow(ctx, deliveryFirstOfRun,
+		arg.Refs,
 		arg.Project,
 		arg.Environment,
 		arg.Connection,
 		arg.Product,
-		arg.Refs,
 		arg.At,
 	)
 	var receive_time time.Time
@@ -379,6 +383,31 @@ func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInser
 		arg.ApplyTime,
 	)
 	return err
+}
+
+const deliveryKeysInUse = `-- name: DeliveryKeysInUse :many
+SELECT sealing_keys()::text AS key_id
+`
+
+// Under which keys anything is sealed.
+func (q *Queries) DeliveryKeysInUse(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, deliveryKeysInUse)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var key_id string
+		if err := rows.Scan(&key_id); err != nil {
+			return nil, err
+		}
+		items = append(items, key_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deliveryList = `-- name: DeliveryList :many
@@ -941,11 +970,16 @@ UPDATE delivery SET headers = NULL, body = NULL, key_id = '', keys = '{}', named
         SELECT 'erased:' || encode(sha256(int8send(octet_length(connection)) || convert_to(connection || ref, 'UTF8')), 'hex')
         FROM unnest(refs) AS ref) ELSE '{}' END
 WHERE id = ANY (ARRAY(
-    SELECT d.id FROM delivery d
-    WHERE d.purge_time IS NULL AND d.receive_time < $1
-    ORDER BY d.receive_time
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED))
+    SELECT oldest.id FROM (SELECT sealing_keys()::text AS key_id) used
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.receive_time FROM delivery d
+        WHERE d.purge_time IS NULL AND d.key_id = used.key_id AND d.receive_time < $1
+        ORDER BY d.receive_time
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    ) oldest
+    ORDER BY oldest.receive_time
+    LIMIT $2))
 `
 
 type DeliveryPurgeParams struct {
@@ -957,7 +991,8 @@ type DeliveryPurgeParams struct {
 // seen, bindings by provider_ref. What waits can be applied no more, but the next
 // delivery of its run still has to be judged as of its arrival, or it would be
 // taken for somebody who came later: its refs are hashed, as an erasure does.
-// The ids are an array, so that the plan never reads the whole table.
+// The ids are an array, so that the plan never reads the whole table. The index
+// has the keys first: they are few, and each is asked for its oldest.
 func (q *Queries) DeliveryPurge(ctx context.Context, db DBTX, arg DeliveryPurgeParams) (int64, error) {
 	result, err := db.Exec(ctx, deliveryPurge, arg.Before, arg.RowLimit)
 	if err != nil {

@@ -91,6 +91,31 @@ type Delivery struct {
 	ProviderStatus string
 }
 
+type DeliveryDefault struct {
+	ID             uuid.UUID
+	Project        string
+	Environment    string
+	Connection     string
+	ReceiveTime    time.Time
+	Headers        []byte
+	Body           []byte
+	DedupeKey      string
+	ProviderEvent  string
+	Event          string
+	Product        string
+	Keys           []string
+	Refs           []string
+	NamedID        string
+	ReasonCodes    []string
+	ProviderTime   *time.Time
+	Effect         string
+	VerificationID uuid.NullUUID
+	ApplyTime      *time.Time
+	KeyID          string
+	PurgeTime      *time.Time
+	ProviderStatus string
+}
+
 type EventHead struct {
 	OnlyRow  bool
 	Position int64
@@ -139,6 +164,24 @@ type Seen struct {
 }
 
 type Transition struct {
+	VerificationID uuid.UUID
+	Version        int64
+	Project        string
+	Environment    string
+	FromState      string
+	ToState        string
+	Event          string
+	Source         string
+	Rung           string
+	Match          string
+	ReasonCodes    []string
+	Reason         string
+	DeliveryID     uuid.NullUUID
+	CreateTime     time.Time
+	Xid            uint64
+}
+
+type TransitionDefault struct {
 	VerificationID uuid.UUID
 	Version        int64
 	Project        string

@@ -342,6 +342,62 @@ func (q *Queries) VerificationGetByReference(ctx context.Context, db DBTX, arg V
 	return i, err
 }
 
+const verificationGetWatched = `-- name: VerificationGetWatched :many
+SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) VerificationGetWatched(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Verification, error) {
+	rows, err := db.Query(ctx, verificationGetWatched, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Verification
+	for rows.Next() {
+		var i Verification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Flow,
+			&i.Connection,
+			&i.Product,
+			&i.Subject,
+			&i.Reference,
+			&i.Metadata,
+			&i.State,
+			&i.Version,
+			&i.ReasonCodes,
+			&i.Match,
+			&i.HostedUrl,
+			&i.RedirectUrl,
+			&i.FailureRedirectUrl,
+			&i.CallbackUrl,
+			&i.EventsCallbackUrl,
+			&i.NonceHash,
+			&i.Lane,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.ExpireTime,
+			&i.GraceUntil,
+			&i.PageUntil,
+			&i.ReturnTime,
+			&i.BindTime,
+			&i.FinalTime,
+			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const verificationInsert = `-- name: VerificationInsert :exec
 INSERT INTO verification (
     id, project, environment, flow, connection, product, subject, reference, metadata,
@@ -612,6 +668,99 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 		arg.IDFrom,
 		arg.IDBefore,
 		arg.States,
+		arg.Flow,
+		arg.FromTime,
+		arg.UntilTime,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Verification
+	for rows.Next() {
+		var i Verification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Project,
+			&i.Environment,
+			&i.Flow,
+			&i.Connection,
+			&i.Product,
+			&i.Subject,
+			&i.Reference,
+			&i.Metadata,
+			&i.State,
+			&i.Version,
+			&i.ReasonCodes,
+			&i.Match,
+			&i.HostedUrl,
+			&i.RedirectUrl,
+			&i.FailureRedirectUrl,
+			&i.CallbackUrl,
+			&i.EventsCallbackUrl,
+			&i.NonceHash,
+			&i.Lane,
+			&i.CreateTime,
+			&i.UpdateTime,
+			&i.ExpireTime,
+			&i.GraceUntil,
+			&i.PageUntil,
+			&i.ReturnTime,
+			&i.BindTime,
+			&i.FinalTime,
+			&i.EraseTime,
+			&i.FetchTime,
+			&i.Fetches,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const verificationListRare = `-- name: VerificationListRare :many
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM unnest($1::text[]) AS wanted
+CROSS JOIN LATERAL (
+    SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification r
+    WHERE r.project = $2 AND r.environment = $3 AND r.state = wanted
+      AND r.state IN ('created', 'pending', 'processing', 'in_review', 'failed')
+      AND r.id >= $4 AND r.id < $5
+      AND ($6::text = '' OR r.flow = $6::text)
+      AND ($7::timestamptz IS NULL OR r.create_time >= $7::timestamptz)
+      AND ($8::timestamptz IS NULL OR r.create_time < $8::timestamptz)
+    ORDER BY r.id DESC
+    LIMIT $9
+) v
+ORDER BY v.id DESC
+LIMIT $9
+`
+
+type VerificationListRareParams struct {
+	States      []string
+	Project     string
+	Environment string
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
+	Flow        string
+	FromTime    *time.Time
+	UntilTime   *time.Time
+	RowLimit    int32
+}
+
+// Only states that few are in: each a range of an index of its own, however many
+// others there are. Each part stops at a page.
+func (q *Queries) VerificationListRare(ctx context.Context, db DBTX, arg VerificationListRareParams) ([]Verification, error) {
+	rows, err := db.Query(ctx, verificationListRare,
+		arg.States,
+		arg.Project,
+		arg.Environment,
+		arg.IDFrom,
+		arg.IDBefore,
 		arg.Flow,
 		arg.FromTime,
 		arg.UntilTime,

@@ -53,6 +53,7 @@ func (c *checker) build() *Config {
 		Limits:          c.limits(),
 		Outgoing:        c.outgoing(),
 		Watch:           c.watch(),
+		Bus:             c.bus(),
 		Drain:           c.within("drain", c.file.Drain, c.bounds.drain),
 		Connections:     connections,
 		Flows:           c.flows(connections),
@@ -91,18 +92,56 @@ func (c *checker) retention() Retention {
 	return Retention{
 		Deliveries: c.within("retention.deliveries", r.Deliveries, c.bounds.deliveries),
 		Events:     c.within("retention.events", r.Events, c.bounds.events),
+		History:    c.history(),
 	}
 }
 
-func (c *checker) databaseURL() secret.Value {
-	dsn := c.file.DatabaseURL.Reveal()
+// history must not end before anything that is about it. Unless the file says
+// how long it is kept, it is as long as the longest of that.
+func (c *checker) history() time.Duration {
+	const path = "retention.history"
+	history, allowed := c.file.Retention.History, c.bounds.history
+	longest, what := c.longest()
 	switch {
-	case dsn == "":
-		c.report.checkf("database_url", "is missing; write a reference to the Postgres URL, ${ENV_NAME} or file:/path")
-	case !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") && !strings.Contains(dsn, "="):
-		c.report.checkf("database_url", "refers to something that is not a Postgres address; it must read postgres://user:password@host/database")
+	case !c.report.written(path):
+		return max(history, longest)
+	case history < allowed.from || history > allowed.to:
+		return c.within(path, history, allowed)
+	case history < longest && longest <= allowed.to:
+		c.report.checkf(path, "is %s, but must be at least as long as %s, %s: what belongs to a verification must not outlive its history",
+			formatDuration(history), what, formatDuration(longest))
 	}
-	return c.file.DatabaseURL
+	return history
+}
+
+// longest returns what is kept for longest, or may take longest, and its name.
+func (c *checker) longest() (longest time.Duration, what string) {
+	longest, what = c.file.Retention.Deliveries, "retention.deliveries"
+	if events := c.file.Retention.Events; events > longest {
+		longest, what = events, "retention.events"
+	}
+	for i, f := range c.file.Flows {
+		if open := f.Lifetime + f.Grace; open > longest {
+			longest, what = open, element("flows", i)+".lifetime and its grace"
+		}
+	}
+	return longest, what
+}
+
+func (c *checker) databaseURL() secret.Value {
+	if c.file.DatabaseURL.Empty() {
+		c.report.checkf("database_url", "is missing; write a reference to the Postgres URL, ${ENV_NAME} or file:/path")
+	}
+	return c.postgresAddress("database_url", c.file.DatabaseURL)
+}
+
+// postgresAddress refuses what is not even meant as one.
+func (c *checker) postgresAddress(path string, address secret.Value) secret.Value {
+	dsn := address.Reveal()
+	if dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") && !strings.Contains(dsn, "=") {
+		c.report.checkf(path, "refers to something that is not a Postgres address; it must read postgres://user:password@host/database")
+	}
+	return address
 }
 
 func (c *checker) origins() []string {

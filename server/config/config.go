@@ -78,6 +78,8 @@ type Config struct {
 	Outgoing Outgoing
 	// Watch bounds the streams.
 	Watch Watch
+	// Bus says how nodes tell each other what changed.
+	Bus Bus
 	// Drain is the time over which streams are ended at shutdown.
 	Drain time.Duration
 	// Connections are the accounts at providers; there is at least one.
@@ -93,6 +95,10 @@ type Retention struct {
 	// Events is how long a transition keeps its place in the event stream, and
 	// how long a finished callback is kept.
 	Events time.Duration
+	// History is how long transitions and the rows of deliveries are kept, at
+	// least, from when their verification began and they arrived. It is no shorter
+	// than Deliveries, Events and the lifetime and grace of any flow.
+	History time.Duration
 }
 
 // Watch bounds the streams of WatchStatus.

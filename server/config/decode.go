@@ -15,6 +15,9 @@ import (
 // defaulter is a list entry that does not begin as its zero value.
 type defaulter interface{ setDefaults() }
 
+// shorthand is a section that may also be written as a single value.
+type shorthand interface{ setShort(value string) }
+
 // decoder fills typed values from nodes. Unlike the library's it goes on after
 // a mistake, knows the path of each value and never repeats a secret.
 type decoder struct{ report *report }
@@ -45,6 +48,9 @@ func (d decoder) kind(node *yaml.Node, out reflect.Value, path string) {
 		out.Set(reflect.New(out.Type().Elem()))
 		d.value(node, out.Elem(), path)
 	case reflect.Struct:
+		if d.short(node, out, path) {
+			return
+		}
 		if d.want(node, yaml.MappingNode, path, "keys and values") {
 			d.fields(node, out, path)
 		}
@@ -61,6 +67,18 @@ func (d decoder) kind(node *yaml.Node, out reflect.Value, path string) {
 	default:
 		d.scalar(node, out, path)
 	}
+}
+
+// short reads a section that is written as a single value, if it may be.
+func (d decoder) short(node *yaml.Node, out reflect.Value, path string) bool {
+	section, ok := out.Addr().Interface().(shorthand)
+	if !ok || node.Kind != yaml.ScalarNode {
+		return false
+	}
+	var value string
+	d.scalar(node, reflect.ValueOf(&value).Elem(), path)
+	section.setShort(value)
+	return true
 }
 
 func (d decoder) want(node *yaml.Node, kind yaml.Kind, path, what string) bool {

@@ -26,6 +26,10 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func environment() map[string]string {
 	return map[string]string{
 		"VERIGATE_DATABASE_URL":           "postgres://gateway:LEAK-database-password@db.internal/verigate",
+		"VERIGATE_LISTENER_DATABASE_URL":  "postgres://gateway:LEAK-listener-password@db.internal/verigate",
+		"VERIGATE_NATS_PASSWORD":          "LEAK-nats-password",
+		"VERIGATE_NATS_TOKEN":             "LEAK-nats-token",
+		"VERIGATE_NATS_CREDENTIALS":       "-----BEGIN NATS USER JWT-----\nLEAK-nats-credentials",
 		"VERIGATE_CLIENT_TOKEN_KEY":       "LEAK-client-token-key-0123456789abcdef0123456789abcdef",
 		"VERIGATE_OLD_CLIENT_TOKEN_KEY":   "LEAK-old-client-token-key-0123456789abcdef0123456789abcdef",
 		"VERIGATE_ENCRYPTION_KEY":         "LEAK-encryption-key-0123456789abcdef0123456789abcdef",

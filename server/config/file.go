@@ -17,6 +17,7 @@ const (
 	defaultOperator     = "127.0.0.1:8082"
 	defaultDeliveries   = 30 * day
 	defaultEvents       = 90 * day
+	defaultHistory      = 400 * day
 	defaultHeartbeat    = 15 * time.Second
 	defaultMaxAge       = 10 * time.Minute
 	defaultPollInterval = 500 * time.Millisecond
@@ -60,7 +61,7 @@ type bounds struct {
 	heartbeat, maxAge, pollInterval, drain span
 	returnWindow, lifetime, grace          span
 	reconcileAfter                         span
-	deliveries, events                     span
+	deliveries, events, history            span
 	maxWatchers, maxPerToken, maxOpen      int
 }
 
@@ -80,6 +81,7 @@ func boundsFor(development bool) bounds {
 		reconcileAfter: span{10 * time.Second, day},
 		deliveries:     span{time.Hour, 3650 * day},
 		events:         span{day, 3650 * day},
+		history:        span{day, 3650 * day},
 		maxWatchers:    1_000_000,
 		maxPerToken:    1000,
 		maxOpen:        1_000_000,
@@ -112,6 +114,7 @@ type file struct {
 	Limits         limitsSection     `yaml:"limits"`
 	Outgoing       outgoingSection   `yaml:"outgoing"`
 	Watch          watchSection      `yaml:"watch"`
+	Bus            busSection        `yaml:"bus"`
 	Drain          time.Duration     `yaml:"drain"`
 	Connections    []connectionEntry `yaml:"connections"`
 	Flows          []flowEntry       `yaml:"flows"`
@@ -148,6 +151,7 @@ type keyEntry struct {
 type retentionSection struct {
 	Deliveries time.Duration `yaml:"deliveries"`
 	Events     time.Duration `yaml:"events"`
+	History    time.Duration `yaml:"history"`
 }
 
 type corsSection struct {
@@ -195,6 +199,35 @@ type watchSection struct {
 	MaxWatchers  int           `yaml:"max_watchers"`
 	MaxPerToken  int           `yaml:"max_per_token"`
 	MaxPerKey    int           `yaml:"max_per_key"`
+}
+
+// busSection may be a single value too.
+type busSection struct {
+	short    string
+	Postgres busPostgresEntry `yaml:"postgres"`
+	NATS     busNATSEntry     `yaml:"nats"`
+}
+
+func (b *busSection) setShort(value string) { b.short = value }
+
+type busPostgresEntry struct {
+	DatabaseURL secret.Value `yaml:"database_url"`
+}
+
+type busNATSEntry struct {
+	Servers     []string     `yaml:"servers"`
+	Subject     string       `yaml:"subject"`
+	User        string       `yaml:"user"`
+	Password    secret.Value `yaml:"password"`
+	Token       secret.Value `yaml:"token"`
+	Credentials secret.Value `yaml:"credentials"`
+	TLS         busTLSEntry  `yaml:"tls"`
+}
+
+type busTLSEntry struct {
+	CA          string `yaml:"ca"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
 }
 
 type connectionEntry struct {
@@ -248,7 +281,7 @@ func defaultFile() file {
 			Webhooks: listenerEntry{Address: defaultWebhooks},
 			Operator: listenerEntry{Address: defaultOperator},
 		},
-		Retention: retentionSection{Deliveries: defaultDeliveries, Events: defaultEvents},
+		Retention: retentionSection{Deliveries: defaultDeliveries, Events: defaultEvents, History: defaultHistory},
 		Limits: limitsSection{
 			PerKey:             defaultPerKey,
 			PerSubject:         defaultPerSubject,

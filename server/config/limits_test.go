@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,44 @@ func TestRetentionReachesItsBounds(t *testing.T) {
 			t.Parallel()
 			if got := parse(t, minimalWith(t, "retention: {deliveries: "+text+"}")).Retention.Deliveries; got != want {
 				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestHistoryOutlastsWhatIsAboutIt(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		section string
+		want    time.Duration
+	}{
+		"nothing is 400 days":               {"{}", 400 * day},
+		"the shortest":                      {"{deliveries: 1h, events: 1d, history: 49h}", 49 * time.Hour},
+		"the longest":                       {"{history: 3650d}", 3650 * day},
+		"no less than deliveries by itself": {"{deliveries: 500d}", 500 * day},
+		"no less than events by itself":     {"{events: 3650d}", 3650 * day},
+		"as long as its events":             {"{history: 90d}", 90 * day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := parse(t, minimalWith(t, "retention: "+c.section)).Retention.History; got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+	for section, want := range map[string]string{
+		"{history: 89d}":                            "must be at least as long as retention.events, 90d",
+		"{deliveries: 500d, history: 400d}":         "must be at least as long as retention.deliveries, 500d",
+		"{deliveries: 1h, events: 1d, history: 1d}": "must be at least as long as flows[0].lifetime and its grace, 25h",
+		"{history: 23h}":                            "must be between 1d and 3650d",
+		"{history: 3651d}":                          "must be between 1d and 3650d",
+	} {
+		t.Run(section+" is refused", func(t *testing.T) {
+			t.Parallel()
+			got := problemsOf(t, []byte(minimalWith(t, "retention: "+section)), "f.yaml")
+			if !strings.Contains(got, ": retention.history: is ") || !strings.Contains(got, want) || strings.Count(got, "retention.history") != 1 {
+				t.Errorf("it says %s, want %s", got, want)
 			}
 		})
 	}

@@ -33,7 +33,7 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 		DatabaseURL:     secret.New(environment()["VERIGATE_DATABASE_URL"]),
 		ClientTokenKeys: []config.Key{{ID: "k1", Secret: secret.New(environment()["VERIGATE_CLIENT_TOKEN_KEY"])}},
 		EncryptionKeys:  []config.Key{{ID: "e1", Secret: secret.New(environment()["VERIGATE_ENCRYPTION_KEY"])}},
-		Retention:       config.Retention{Deliveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour},
+		Retention:       config.Retention{Deliveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, History: 400 * 24 * time.Hour},
 		Origins:         []string{},
 		EndUsers:        []config.EndUsers{},
 		Callbacks:       []config.Callbacks{},
@@ -49,6 +49,7 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 			Heartbeat: 15 * time.Second, MaxAge: 10 * time.Minute, PollInterval: 500 * time.Millisecond,
 			MaxWatchers: 20_000, MaxPerToken: 16, MaxPerKey: 5_000,
 		},
+		Bus:   config.Bus{Kind: config.BusPostgres},
 		Drain: 20 * time.Second,
 		Connections: []config.Connection{{
 			Name: "verifyhuman-live", Scope: scope, Provider: "verifyhuman",

@@ -2,8 +2,11 @@ package config
 
 import (
 	"net"
+	"net/url"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/server/secret"
 )
 
 // Warnings says what is allowed but seldom meant, one sentence each. It holds no
@@ -20,10 +23,30 @@ func (c *Config) Warnings() []string {
 				"credentials travel in the clear unless a proxy on the same host ends TLS")
 		}
 	}
-	dsn, err := pgx.ParseConfig(c.DatabaseURL.Reveal())
-	if err == nil && !isLoopback(dsn.Host) && len(dsn.Host) > 0 && dsn.Host[0] != '/' &&
-		(dsn.TLSConfig == nil || dsn.TLSConfig.InsecureSkipVerify) {
+	if unchecked(c.DatabaseURL) {
 		warnings = append(warnings, "database_url reaches another machine without checking its certificate: add sslmode=verify-full")
+	}
+	return append(warnings, c.Bus.warnings()...)
+}
+
+// unchecked reports whether Postgres is on another machine that could be anybody.
+func unchecked(address secret.Value) bool {
+	dsn, err := pgx.ParseConfig(address.Reveal())
+	return err == nil && !isLoopback(dsn.Host) && len(dsn.Host) > 0 && dsn.Host[0] != '/' &&
+		(dsn.TLSConfig == nil || dsn.TLSConfig.InsecureSkipVerify)
+}
+
+func (b Bus) warnings() []string {
+	var warnings []string
+	if !b.DatabaseURL.Empty() && unchecked(b.DatabaseURL) {
+		warnings = append(warnings, "bus.postgres.database_url reaches another machine without checking its certificate: add sslmode=verify-full")
+	}
+	for _, raw := range b.NATS.Servers {
+		if u, err := url.Parse(raw); err == nil && u.Scheme == schemeNATS && !isLoopback(u.Hostname()) {
+			warnings = append(warnings, "bus reaches NATS on another machine without TLS: "+
+				"whoever listens in between learns how to sign in; write tls:// in its address")
+			break
+		}
 	}
 	return warnings
 }

@@ -35,6 +35,14 @@ func (s *Store) PurgeDeliveries(ctx context.Context, before time.Time, limit int
 	return purged, translate(err)
 }
 
+// SealingKeys returns the ids of the keys that stored deliveries are sealed
+// under; an empty one if some are from before deliveries were sealed. It counts
+// nothing: its price is that of the keys.
+func (s *Store) SealingKeys(ctx context.Context) ([]string, error) {
+	ids, err := s.queries.DeliveryKeysInUse(ctx, s.pool)
+	return ids, translate(err)
+}
+
 // KeysInUse returns how many deliveries of all scopes are sealed under each key
 // id; those under the empty one are from before deliveries were sealed.
 func (s *Store) KeysInUse(ctx context.Context) (map[string]int64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,8 +143,8 @@ func TestAPurgeBeatsReencryption(t *testing.T) {
 func TestRowsFromBeforeTheSealAreReadAndSealed(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	// 00004, 00003 and 00002: the one that seals.
-	for range 3 {
+	// 00006 to 00002: the one that seals.
+	for range 5 {
 		if err := db.Down(t.Context(), dsn); err != nil {
 			t.Fatal(err)
 		}
@@ -194,5 +195,33 @@ func TestRowsFromBeforeTheSealAreReadAndSealed(t *testing.T) {
 	}
 	if key, err := s.Key(t.Context(), "k"); err != nil || len(key.Scopes) != 3 {
 		t.Errorf("the key from before is %+v (%v), want the scopes of a backend", key, err)
+	}
+}
+
+func TestTheKeysInUseAreKnownWithoutCounting(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	s := open(t, dsn)
+	in := func() []string {
+		t.Helper()
+		ids, err := s.SealingKeys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	if got := in(); len(got) != 0 {
+		t.Errorf("without a delivery in use are %q", got)
+	}
+	for _, key := range []string{"k3", "k1", "k1", "k2", "k3"} {
+		keep(t, openWith(t, dsn, keyring(t, key)), nil)
+	}
+	exec(t, dsn, `UPDATE delivery SET key_id = '' WHERE key_id = 'k2'`)
+	if got := in(); !slices.Equal(got, []string{"", "k1", "k3"}) {
+		t.Errorf("in use are %q", got)
+	}
+	purge(t, s, time.Now().Add(time.Hour), 10)
+	if got := in(); len(got) != 0 {
+		t.Errorf("after the purge in use are %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,8 +13,8 @@ import (
 	"github.com/verigate/verigate/server/verification"
 )
 
-// List implements verification.Store. A subject and a flow have indexes of
-// their own, and so statements of their own.
+// List implements verification.Store. A subject, a flow and the states that few
+// are in have indexes of their own, and so statements of their own.
 func (s *Store) List(ctx context.Context, q verification.ListQuery) ([]*verification.Verification, error) {
 	done, err := s.takeListTurn(ctx)
 	if err != nil {
@@ -46,6 +47,12 @@ func (s *Store) listRows(ctx context.Context, q verification.ListQuery) ([]sqlc.
 			IDFrom: all.IDFrom, IDBefore: all.IDBefore, States: all.States,
 			FromTime: all.FromTime, UntilTime: all.UntilTime, RowLimit: all.RowLimit,
 		})
+	case onlyRare(q.States):
+		return s.queries.VerificationListRare(ctx, s.valued(), sqlc.VerificationListRareParams{
+			Project: all.Project, Environment: all.Environment, Flow: q.Flow,
+			IDFrom: all.IDFrom, IDBefore: all.IDBefore, States: all.States,
+			FromTime: all.FromTime, UntilTime: all.UntilTime, RowLimit: all.RowLimit,
+		})
 	case q.Flow != "":
 		return s.queries.VerificationListByFlow(ctx, s.valued(), sqlc.VerificationListByFlowParams{
 			Project: all.Project, Environment: all.Environment, Flow: q.Flow,
@@ -55,6 +62,15 @@ func (s *Store) listRows(ctx context.Context, q verification.ListQuery) ([]sqlc.
 	default:
 		return s.queries.VerificationList(ctx, s.valued(), all)
 	}
+}
+
+// onlyRare reports whether states are all among those that the index of rare
+// ones has.
+func onlyRare(states []verification.State) bool {
+	rare := []verification.State{
+		verification.Created, verification.Pending, verification.Processing, verification.InReview, verification.Failed,
+	}
+	return len(states) > 0 && !slices.ContainsFunc(states, func(s verification.State) bool { return !slices.Contains(rare, s) })
 }
 
 const (

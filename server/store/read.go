@@ -18,6 +18,17 @@ func (s *Store) Get(ctx context.Context, scope verification.Scope, id uuid.UUID)
 	return one(row, err)
 }
 
+// Verifications returns the verifications of the ids that exist, of any scope,
+// in no order.
+func (s *Store) Verifications(ctx context.Context, ids []uuid.UUID) ([]*verification.Verification, error) {
+	rows, err := s.queries.VerificationGetWatched(ctx, s.pool, ids)
+	if err != nil {
+		return nil, translate(err)
+	}
+	list, err := toVerifications(rows)
+	return list, translate(err)
+}
+
 // GetByReference implements verification.Store.
 func (s *Store) GetByReference(ctx context.Context, scope verification.Scope, reference, subject string) (*verification.Verification, error) {
 	row, err := s.queries.VerificationGetByReference(ctx, s.pool, sqlc.VerificationGetByReferenceParams{
