@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/returnleg"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/telemetry"
@@ -59,7 +60,7 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 	}
 	if roles[webhookRole] {
 		ingress := &webhook.Handler{
-			Connections: s.catalog, Applier: s.domain, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
+			Connections: s.catalog, Applier: s.intake, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
 		}
 		// A span would write down the value of a panic that passes it.
 		traced := otelhttp.NewHandler(
@@ -77,7 +78,10 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 	}
 	handler = transport.WithRecovery(transport.WithDeadlines(handler), s.log)
 	handler = transport.WithSecurityHeaders(handler, strings.HasPrefix(s.options.Config.PublicURL, "https://"))
-	return telemetry.WithRequestID(transport.WithAddress(handler, s.catalog.addresses)), nil
+	handler = telemetry.WithRequestID(transport.WithAddress(handler, s.catalog.addresses))
+	// Outside of everything: what is within must not be on the stack of a stream
+	// that waits.
+	return park.Handler(handler, verigatev1connect.VerificationServiceWatchStatusProcedure), nil
 }
 
 // mountRPC mounts the services of the roles, and health and reflection beside

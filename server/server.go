@@ -30,8 +30,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/bus"
 	"github.com/verigate/verigate/server/callback"
 	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/intake"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/returnleg"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/store"
@@ -43,6 +46,9 @@ import (
 
 // stopPatience is what remains for requests after the streams have ended.
 const stopPatience = 10 * time.Second
+
+// intakeQueues is how many commits of deliveries a node has under way at a time.
+const intakeQueues = 2
 
 // Options is what a Server is made of.
 type Options struct {
@@ -59,17 +65,22 @@ type Options struct {
 
 // Server is one node. Every node is the same; they share the database only.
 type Server struct {
-	options    Options
-	log        *slog.Logger
-	store      *store.Store
-	catalog    *catalog
-	hub        *watch.Hub
+	options Options
+	log     *slog.Logger
+	store   *store.Store
+	catalog *catalog
+	hub     *watch.Hub
+	// bus is nil where the configuration says none.
+	bus        *bus.Bus
+	lot        *park.Lot
 	feed       *watch.Feed
 	dispatcher *callback.Dispatcher
 	metrics    *telemetry.Metrics
 	domain     *verification.Service
+	intake     *intake.Intake
 	limits     *access.Limits
 	uses       *access.Uses
+	keys       *access.SharedKeys
 	readyz     *readiness
 	draining   chan struct{}
 	drain      sync.Once
@@ -95,18 +106,25 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.store, s.readyz.store = opened, opened
-	s.hub = watch.NewHub(o.Config.Watch.MaxWatchers)
+	s.hub = watch.NewHub(o.Config.Watch.MaxWatchers, s.store, o.Log)
+	s.lot = park.NewLot(s.timing(), s.draining, o.Log)
 	s.feed = watch.NewFeed(s.store, o.Config.Watch.PollInterval, o.Log)
 	s.dispatcher = s.newDispatcher()
 	s.metrics = telemetry.NewMetrics(s.hub.Count)
 	s.metrics.Expect(s.catalog.Names())
+	if s.bus, err = s.newBus(); err != nil {
+		s.store.Close()
+		return nil, err
+	}
 	s.limits = access.NewLimits(s.catalog.rates, time.Now, s.metrics.Limited)
+	s.keys = &access.SharedKeys{Keys: s.store}
 	s.uses = &access.Uses{Write: s.store.UseKeys, Log: o.Log, Now: time.Now}
 	s.domain = verification.NewService(verification.Deps{
 		Store: s.store, Catalog: s.catalog, Waker: wakers{s}, Meter: s.metrics, Log: o.Log,
 		Now: time.Now, Random: rand.Reader, ReturnURL: o.Config.PublicURL + returnleg.Path,
 		WebhookURL: cmp.Or(o.Config.WebhooksURL, o.Config.PublicURL) + webhook.Path, EventsSuffix: webhook.EventsSuffix,
 	})
+	s.intake = intake.New(s.domain, o.Log, intakeQueues, intake.DefaultLimit)
 	if err := s.openPorts(); err != nil {
 		s.store.Close()
 		return nil, err
@@ -176,7 +194,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 
 func (s *Server) rpcService(auth *access.Authenticator) *rpc.Service {
 	return &rpc.Service{
-		Verifications: s.domain, Hub: s.hub, Tokens: s.catalog.tokens, Access: auth, Limits: s.limits, Timing: s.timing(),
+		Verifications: s.domain, Hub: s.hub, Tokens: s.catalog.tokens, Access: auth, Limits: s.limits, Lot: s.lot,
 		MaxPerToken: s.options.Config.Watch.MaxPerToken,
 		MaxPerKey:   s.options.Config.Watch.MaxPerKey,
 		Draining:    s.draining,
@@ -185,13 +203,13 @@ func (s *Server) rpcService(auth *access.Authenticator) *rpc.Service {
 
 func (s *Server) eventService(auth *access.Authenticator) *rpc.Events {
 	return &rpc.Events{
-		Reader: s.store, Feed: s.feed, Access: auth, Timing: s.timing(), Draining: s.draining,
+		Reader: s.store, Feed: s.feed, Access: auth, Lot: s.lot,
 	}
 }
 
 // timing is how every stream lives.
-func (s *Server) timing() rpc.Timing {
-	return rpc.Timing{
+func (s *Server) timing() park.Timing {
+	return park.Timing{
 		Heartbeat:   s.options.Config.Watch.Heartbeat,
 		MaxAge:      s.options.Config.Watch.MaxAge,
 		DrainSpread: s.options.Config.Drain,
@@ -209,6 +227,6 @@ func (s *Server) operatorService() *rpc.Operator {
 
 func (s *Server) authenticator() *access.Authenticator {
 	return &access.Authenticator{
-		Keys: s.store, Tokens: s.catalog.tokens, EndUsers: s.catalog.endUsers, Used: s.uses.Note, Now: time.Now,
+		Keys: s.keys, Tokens: s.catalog.tokens, EndUsers: s.catalog.endUsers, Used: s.uses.Note, Now: time.Now,
 	}
 }

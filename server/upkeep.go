@@ -20,6 +20,8 @@ const (
 	// gaugeInterval is how old a gauge that is read from the database may be.
 	gaugeInterval = 15 * time.Second
 	purgeBatch    = 500
+	// partitionInterval is how often partitions are made ahead, and dropped.
+	partitionInterval = time.Hour
 )
 
 // upkeep starts what runs beside the ports, until ctx ends. Jobs are begun only
@@ -28,7 +30,11 @@ func (s *Server) upkeep(ctx, serving context.Context) {
 	tail := &watch.Tail{
 		Log: s.store, Hub: s.hub, Interval: s.options.Config.Watch.PollInterval, Logger: s.log, Polled: s.metrics.Polled,
 	}
+	s.running.Go(func() { s.intake.Run(ctx) })
 	s.running.Go(func() { tail.Run(ctx) })
+	s.running.Go(func() { s.hub.Run(ctx) })
+	s.running.Go(func() { s.bus.Run(ctx) })
+	s.running.Go(func() { s.lot.Run(ctx) })
 	s.running.Go(func() { s.dispatcher.Run(ctx) })
 	s.running.Go(func() { s.work(serving) })
 	s.running.Go(func() { s.feed.Run(ctx) })
@@ -37,6 +43,7 @@ func (s *Server) upkeep(ctx, serving context.Context) {
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of deliveries", s.purge) })
 	s.running.Go(func() { s.every(ctx, purgeInterval, "the purge of events", s.purgeEvents) })
 	s.running.Go(func() { s.every(ctx, gaugeInterval, "looking for the oldest callback", s.gaugeCallbacks) })
+	s.running.Go(func() { s.everyFrom(ctx, 0, partitionInterval, "the upkeep of partitions", s.repartition) })
 	s.running.Go(func() { s.warnOfMissingKeys(ctx) })
 	s.running.Go(func() { s.every(ctx, auditInterval, "writing the audit log", s.writeAudit) })
 	s.running.Go(func() { s.uses.Run(ctx, usesInterval) })
@@ -50,27 +57,33 @@ func (s *Server) upkeep(ctx, serving context.Context) {
 // every does the clock's work until ctx ends. Every node does; the rows decide
 // who was first. A failure is told once, until it works again.
 func (s *Server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	s.everyFrom(ctx, interval, interval, what, do)
+}
+
+// everyFrom is every with a first wait of its own.
+func (s *Server) everyFrom(ctx context.Context, first, interval time.Duration, what string, do func(context.Context) error) {
+	next := time.NewTimer(first)
+	defer next.Stop()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
 		err := do(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
 			s.log.WarnContext(ctx, what+" failed; it goes on trying", "error", err, "cause", errors.Unwrap(err))
 		}
 		failing = err != nil
+		next.Reset(interval)
 	}
 }
 
 // warnOfMissingKeys says which stored deliveries nobody can read with the keys in
 // force: a key was removed before everything was sealed anew.
 func (s *Server) warnOfMissingKeys(ctx context.Context) {
-	inUse, err := s.store.KeysInUse(ctx)
+	inUse, err := s.store.SealingKeys(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -79,10 +92,10 @@ func (s *Server) warnOfMissingKeys(ctx context.Context) {
 		return
 	}
 	ring := s.catalog.keyring()
-	for id, count := range inUse {
+	for _, id := range inUse {
 		if id != "" && !ring.Opens(id) {
 			s.log.WarnContext(ctx, "stored deliveries are sealed under a key that encryption.keys lacks: "+
-				"put it back and run `verigate deliveries reencrypt` before it goes", "key", id, "deliveries", count)
+				"put it back and run `verigate deliveries reencrypt` before it goes", "key", id)
 		}
 	}
 }
@@ -115,6 +128,31 @@ func (s *Server) purgeEvents(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// repartition makes room for what comes, and drops the history that was kept as
+// long as the configuration says. It does not wait for the first hour: a node may
+// have been down for months.
+func (s *Server) repartition(ctx context.Context) error {
+	made, err := s.store.MakePartitions(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	if made > 0 {
+		s.log.InfoContext(ctx, "partitions were made", "count", made)
+	}
+	before := time.Now().Add(-s.catalog.current.Load().history)
+	dropped, err := s.store.DropPartitions(ctx, before)
+	for _, name := range dropped {
+		s.log.InfoContext(ctx, "history was dropped", "partition", name, "before", before)
+	}
+	for err == nil {
+		var strays int64
+		if strays, err = s.store.PurgeStrays(ctx, before, purgeBatch); strays < purgeBatch {
+			break
+		}
+	}
+	return err
 }
 
 // gaugeCallbacks tells how long the oldest undelivered callback has been tried.

@@ -99,9 +99,11 @@ FROM placed p;
 -- The page is cut first and its rows are looked up by their keys, whatever
 -- Postgres believes of the tables (OFFSET keeps it from merging the parts). Whoever
 -- erases a verification holds its row: its addresses are read before that, and
--- the erasure finds the callbacks, or after it, and there are none.
+-- the erasure finds the callbacks, or after it, and there are none. One that has
+-- no address is not held: that would be a write for each event.
 SELECT looked.position, looked.verification_id, looked.version, looked.project, looked.environment,
-    t.from_state, t.to_state, v.callback_url, v.events_callback_url
+    t.from_state, t.to_state, coalesce(v.callback_url, '')::text AS callback_url,
+    coalesce(v.events_callback_url, '')::text AS events_callback_url
 FROM (
     SELECT p.* FROM event_position p
     WHERE p.position > @queued AND p.position <= @head
@@ -112,9 +114,10 @@ CROSS JOIN LATERAL (
     SELECT from_state, to_state FROM transition
     WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
 ) t
-CROSS JOIN LATERAL (
-    SELECT callback_url, events_callback_url FROM verification WHERE id = looked.verification_id OFFSET 0 FOR KEY SHARE
-) v
+LEFT JOIN LATERAL (
+    SELECT callback_url, events_callback_url FROM verification
+    WHERE id = looked.verification_id AND (callback_url <> '' OR events_callback_url <> '') OFFSET 0 FOR KEY SHARE
+) v ON true
 ORDER BY looked.position;
 
 -- name: EventPurge :execrows

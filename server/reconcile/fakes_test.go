@@ -187,11 +187,11 @@ func (m *meter) of(name string) int {
 func (m *meter) Applied(verification.EventKind, verification.Source, verification.Effect, verification.Rung) {
 }
 
-func (m *meter) Parked(string)             {}
-func (m *meter) Wake(uuid.UUID, int64)     {}
-func (m *meter) Mismatched(c string)       { m.count("mismatched/" + c) }
-func (m *meter) FoundByPoll(c string)      { m.count("found/" + c) }
-func (m *meter) Fetched(c, outcome string) { m.count(outcome + "/" + c) }
+func (m *meter) Parked(string)                   {}
+func (m *meter) Wake(*verification.Verification) {}
+func (m *meter) Mismatched(c string)             { m.count("mismatched/" + c) }
+func (m *meter) FoundByPoll(c string)            { m.count("found/" + c) }
+func (m *meter) Fetched(c, outcome string)       { m.count(outcome + "/" + c) }
 
 func (m *meter) OldestUnresolved(c string, age time.Duration) {
 	m.mu.Lock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/secret"
@@ -56,6 +57,11 @@ func poolConfig(dsn secret.Value) (*pgxpool.Config, error) {
 		}
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
+	// Ids go over the wire as they are, not by way of their text.
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		pgxuuid.Register(conn.TypeMap())
+		return nil
+	}
 	return config, nil
 }
 

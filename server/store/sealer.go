@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/seal"
@@ -71,6 +72,19 @@ func (s sealer) seal(at verification.Place, headers map[string]string, body []by
 		return content{}, internal(err)
 	}
 	return c, nil
+}
+
+// sealed is the row of a delivery; one that is to be emptied has no content.
+func (s sealer) sealed(d *verification.Delivery, now time.Time) (sqlc.DeliveryInsertParams, error) {
+	params := deliveryParams(d, now)
+	if d.Emptied {
+		params.Keys, params.Refs, params.NamedID = []string{}, []string{}, ""
+		params.PurgeTime = &now
+		return params, nil
+	}
+	content, err := s.seal(verification.Place{Scope: d.Scope, ID: d.ID}, d.Headers, d.Body)
+	params.KeyID, params.Headers, params.Body = content.keyID, content.headers, content.body
+	return params, err
 }
 
 // open returns what a row that is not purged holds. A row without a key id is

@@ -28,17 +28,10 @@ func hashedKey(key string) string {
 }
 
 func (t *tx) InsertDelivery(ctx context.Context, d *verification.Delivery, now time.Time) error {
-	params := deliveryParams(d, now)
-	if d.Emptied {
-		params.Keys, params.Refs, params.NamedID = []string{}, []string{}, ""
-		params.PurgeTime = &now
-		return t.queries.DeliveryInsert(ctx, t.db, params)
-	}
-	content, err := t.sealer.seal(verification.Place{Scope: d.Scope, ID: d.ID}, d.Headers, d.Body)
+	params, err := t.sealer.sealed(d, now)
 	if err != nil {
 		return err
 	}
-	params.KeyID, params.Headers, params.Body = content.keyID, content.headers, content.body
 	return t.queries.DeliveryInsert(ctx, t.db, params)
 }
 

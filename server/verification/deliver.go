@@ -17,26 +17,9 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 	var rung Rung
 	var v *Verification
 	err := s.change(ctx, func(tx Tx) (*Verification, error) {
-		d.Effect, d.VerificationID, d.Emptied, rung, v = decoded, uuid.Nil, false, NoRung, nil
-		fresh, err := tx.MarkSeen(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case !fresh:
-			// What was kept before need not be kept twice.
-			d.Effect, d.Emptied = Duplicate, true
-			if decoded == "" {
-				if err := s.suspect(ctx, tx, d); err != nil {
-					return nil, err
-				}
-			}
-		case d.Effect == "":
-			if v, rung, err = s.settle(ctx, tx, d, false); err != nil {
-				return nil, err
-			}
-		}
-		return v, tx.InsertDelivery(ctx, d, s.now())
+		var err error
+		v, rung, err = s.take(ctx, tx, d, decoded)
+		return v, err
 	})
 	if err != nil {
 		return "", err
@@ -46,12 +29,43 @@ func (s *Service) Deliver(ctx context.Context, d *Delivery) (Effect, error) {
 	return d.Effect, nil
 }
 
+// take keeps a delivery within tx and applies what it says, unless it was read
+// as something that moves nothing. It returns what it was applied to, if anything.
+func (s *Service) take(ctx context.Context, tx DeliveryTx, d *Delivery, decoded Effect) (*Verification, Rung, error) {
+	d.Effect, d.VerificationID, d.Emptied = decoded, uuid.Nil, false
+	fresh, err := tx.MarkSeen(ctx, d)
+	if err != nil {
+		return nil, NoRung, err
+	}
+	var v *Verification
+	var rung Rung
+	switch {
+	case !fresh:
+		// What was kept before need not be kept twice.
+		d.Effect, d.Emptied = Duplicate, true
+		if decoded == "" {
+			err = s.suspect(ctx, tx, d)
+		}
+	case decoded == "":
+		v, rung, err = s.settle(ctx, tx, d, false)
+	}
+	if err != nil {
+		return nil, NoRung, err
+	}
+	return v, rung, tx.InsertDelivery(ctx, d, s.now())
+}
+
 // followUp looks at what may have waited for what d taught of v, if anything: a
 // name beside an id binds the id.
 func (s *Service) followUp(ctx context.Context, v *Verification, d *Delivery) {
-	if named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""; v != nil && named && len(d.Event.Refs) > 0 {
+	if teaches(v, d) {
 		s.retryParked(ctx, v)
 	}
+}
+
+func teaches(v *Verification, d *Delivery) bool {
+	named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""
+	return v != nil && named && len(d.Event.Refs) > 0
 }
 
 func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {
@@ -68,7 +82,7 @@ func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {
 
 // settle climbs the ladder for a delivery and applies its event; it sets the
 // delivery's effect but does not store it.
-func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (*Verification, Rung, error) {
+func (s *Service) settle(ctx context.Context, tx DeliveryTx, d *Delivery, parked bool) (*Verification, Rung, error) {
 	d.Effect, d.VerificationID = Unmatched, uuid.Nil
 	f, ok, err := s.climb(ctx, tx, d, parked)
 	if err != nil || !ok {
@@ -116,7 +130,7 @@ func (s *Service) settle(ctx context.Context, tx Tx, d *Delivery, parked bool) (
 
 // apply binds what the payload named to v and moves its state, unless something
 // newer was decided since it came.
-func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery, f found) error {
+func (s *Service) apply(ctx context.Context, tx DeliveryTx, v *Verification, d *Delivery, f found) error {
 	now := s.now()
 	if err := bindRefs(ctx, tx, v, f.match, d.Event.allRefs(), now); err != nil {
 		return err
@@ -145,7 +159,7 @@ func (s *Service) apply(ctx context.Context, tx Tx, v *Verification, d *Delivery
 }
 
 // bindRefs ties provider refs to v.
-func bindRefs(ctx context.Context, tx Tx, v *Verification, match Match, refs []string, now time.Time) error {
+func bindRefs(ctx context.Context, tx DeliveryTx, v *Verification, match Match, refs []string, now time.Time) error {
 	for _, ref := range refs {
 		bound := BoundRef{Connection: v.Connection, Ref: ref, VerificationID: v.ID, Match: match, CreateTime: now}
 		if err := tx.BindRef(ctx, bound); err != nil {

@@ -20,5 +20,6 @@
 //
 // move (move.go) is the only place where a state changes. The transition that
 // it records is the outbox: whoever wants to know what happened reads it after
-// the commit. A Waker is told as well, but only to look again sooner.
+// the commit. A Waker is told as well, with the state as it was committed, so that
+// watchers on this node hear of it without a read.
 package verification

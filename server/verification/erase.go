@@ -96,7 +96,7 @@ func (s *Service) eraseBatch(ctx context.Context, scope Scope, subject, reason s
 		return Erasure{}, err
 	}
 	for _, v := range erased {
-		s.waker.Wake(v.ID, v.Version)
+		s.waker.Wake(v)
 	}
 	return done, nil
 }
@@ -125,7 +125,7 @@ func (s *Service) eraseOne(ctx context.Context, tx Tx, v *Verification, done *Er
 // forget takes in what arrived about an erased verification: that it was told
 // of, and by which provider refs, and nothing else. Without the refs the next
 // delivery of the same run would look like somebody else's.
-func (s *Service) forget(ctx context.Context, tx Tx, v *Verification, match Match, refs []string) error {
+func (s *Service) forget(ctx context.Context, tx DeliveryTx, v *Verification, match Match, refs []string) error {
 	now := s.now()
 	if err := bindRefs(ctx, tx, v, match, refs, now); err != nil {
 		return err

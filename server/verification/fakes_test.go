@@ -198,8 +198,8 @@ func (m *meter) Parked(string) {
 	m.parked++
 }
 
-func (m *meter) Wake(id uuid.UUID, version int64) {
+func (m *meter) Wake(v *verification.Verification) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.woken[id] = max(m.woken[id], version)
+	m.woken[v.ID] = max(m.woken[v.ID], v.Version)
 }

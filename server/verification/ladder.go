@@ -48,7 +48,7 @@ func (f found) exact() bool { return f.rung == RungPayloadKey || f.rung == RungB
 
 // climb returns the verification that a delivery is about, or false to park it.
 // parked tells that it waits already.
-func (s *Service) climb(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
+func (s *Service) climb(ctx context.Context, tx DeliveryTx, d *Delivery, parked bool) (found, bool, error) {
 	f, ok, err := byPayload(ctx, tx, d)
 	if err != nil || ok {
 		return f, ok, err
@@ -85,7 +85,7 @@ func (s *Service) alarm(ctx context.Context, d *Delivery) {
 }
 
 // guess is the rungs that need the flow's consent.
-func (s *Service) guess(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
+func (s *Service) guess(ctx context.Context, tx DeliveryTx, d *Delivery, parked bool) (found, bool, error) {
 	f, ok, err := s.byHint(ctx, tx, d)
 	if err != nil || ok || f.rung == rungContradiction {
 		return f, ok, err
@@ -99,7 +99,7 @@ const rungContradiction Rung = "contradiction"
 
 // byPayload is rungs 1 and 2. Everything that the payload names must mean the
 // same verification.
-func byPayload(ctx context.Context, tx Tx, d *Delivery) (found, bool, error) {
+func byPayload(ctx context.Context, tx DeliveryTx, d *Delivery) (found, bool, error) {
 	bound, err := tx.FindRefs(ctx, d.Connection, d.Event.allRefs())
 	if err != nil {
 		return found{}, false, err
@@ -152,7 +152,7 @@ func hasUnknownKey(e *Event, bound []BoundRef) bool {
 }
 
 // byHint is rung 3: one claim selects, two cancel each other out.
-func (s *Service) byHint(ctx context.Context, tx Tx, d *Delivery) (found, bool, error) {
+func (s *Service) byHint(ctx context.Context, tx DeliveryTx, d *Delivery) (found, bool, error) {
 	if len(d.Event.Refs) == 0 {
 		return found{}, false, nil
 	}
@@ -169,7 +169,7 @@ func (s *Service) byHint(ctx context.Context, tx Tx, d *Delivery) (found, bool, 
 }
 
 // byElimination is rung 4.
-func (s *Service) byElimination(ctx context.Context, tx Tx, d *Delivery, parked bool) (found, bool, error) {
+func (s *Service) byElimination(ctx context.Context, tx DeliveryTx, d *Delivery, parked bool) (found, bool, error) {
 	window := s.window(d)
 	candidates, err := tx.Candidates(ctx, CandidateQuery{
 		Scope: d.Scope, Connection: d.Connection, Product: d.Event.Product, At: d.ReceiveTime, Window: window,

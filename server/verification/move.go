@@ -23,7 +23,7 @@ type change struct {
 
 // move is the one place where a state changes. v is locked by tx; it is
 // updated in place and saved, with its transition, if the event applies.
-func (s *Service) move(ctx context.Context, tx Tx, v *Verification, c change) (Effect, error) {
+func (s *Service) move(ctx context.Context, tx DeliveryTx, v *Verification, c change) (Effect, error) {
 	now := s.now()
 	arrival := c.arrival
 	if arrival.IsZero() {

@@ -118,7 +118,7 @@ func (s *Service) change(ctx context.Context, fn func(Tx) (*Verification, error)
 		return err
 	})
 	if err == nil && changed != nil {
-		s.waker.Wake(changed.ID, changed.Version)
+		s.waker.Wake(changed)
 	}
 	return err
 }

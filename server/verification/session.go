@@ -115,8 +115,9 @@ type Catalog interface {
 	CallsBack(scope Scope) bool
 }
 
-// Waker is told after each commit that a verification changed. It is a hint: it
-// never carries the truth.
+// Waker is told after each commit what became of a verification.
 type Waker interface {
-	Wake(id uuid.UUID, version int64)
+	// Wake hands over a state that is committed. Nobody changes v from then on,
+	// and a newer state may have been handed over before. It never blocks.
+	Wake(v *Verification)
 }

@@ -14,6 +14,16 @@ type Store interface {
 	// again when the database asks for a retry.
 	InTx(ctx context.Context, fn func(Tx) error) error
 
+	// InBatch runs apply for each of the deliveries, in their order and in one
+	// transaction that they share, with a DeliveryTx that knows what a plain delivery
+	// asks for: one that names its verification. Whatever else is asked of it is an
+	// error. A delivery whose apply returns an error is left out, with all later
+	// ones that name what it names, and is to be applied by itself. It returns
+	// which ones were applied and are kept; with an error, none is.
+	InBatch(ctx context.Context, ds []*Delivery, apply func(tx DeliveryTx, i int) error) (applied []bool, err error)
+	// Parked returns those of the connections on which a delivery waits.
+	Parked(ctx context.Context, connections []string) ([]string, error)
+
 	// Get returns a verification of the scope.
 	Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
 	// GetByReference returns the newest verification with the reference; of one
@@ -45,13 +55,61 @@ type Store interface {
 	FreeLanes(ctx context.Context, now time.Time) error
 }
 
+// DeliveryTx is what applying a delivery reads and writes.
+type DeliveryTx interface {
+	// MarkSeen remembers a delivery's dedupe key; it reports false when the
+	// connection had it before.
+	MarkSeen(ctx context.Context, d *Delivery) (fresh bool, err error)
+	// FindRefs returns what is known of the refs on a connection.
+	FindRefs(ctx context.Context, connection string, refs []string) ([]BoundRef, error)
+	// Lock returns a verification of the scope and keeps others from changing it.
+	Lock(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
+	// HasOtherKey reports whether v has a ref of the same kind (the text before
+	// the first colon) as one of the keys that is none of them.
+	HasOtherKey(ctx context.Context, v *Verification, keys []string) (bool, error)
+	// FirstOfRun returns when the first parked delivery arrived that carries one
+	// of d's refs; d's own arrival if none did.
+	FirstOfRun(ctx context.Context, d *Delivery) (time.Time, error)
+	// Hinted returns up to two verifications whose person claimed one of the
+	// refs.
+	Hinted(ctx context.Context, connection string, refs []string) ([]uuid.UUID, error)
+	// Candidates returns up to two verifications that a webhook without a key
+	// might have been about when it arrived, those that returned within the
+	// window first.
+	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
+	// HasParkedTwin reports whether another parked delivery of the same
+	// connection and product, one that names nobody either, arrived between the
+	// two times, both included.
+	HasParkedTwin(ctx context.Context, d *Delivery, from, until time.Time) (bool, error)
+	// DecidedAfter reports whether something was decided about v after the given
+	// time: by a delivery that came later, whether it moved v or repeated what was
+	// so, by an operator, or by the provider's answer.
+	DecidedAfter(ctx context.Context, v *Verification, at time.Time) (bool, error)
+	// LastSource returns who caused v's last transition.
+	LastSource(ctx context.Context, v *Verification) (Source, error)
+	// BindRef ties a ref to a verification. The first binding of a ref stays:
+	// ErrRefTaken if it is another verification's.
+	BindRef(ctx context.Context, ref BoundRef) error
+	// Save writes a locked verification; t is recorded with it unless nil.
+	Save(ctx context.Context, v *Verification, t *Transition) error
+	// Erase writes the blanks of an erased, locked verification and blanks what
+	// hangs on it: deliveries that were settled on it, parked ones that name it
+	// and no living other, which are stale now, its refs and claims, of which
+	// enough is kept to recognise them, and the rest. It returns how many
+	// deliveries that were. It may be called again when more is known of the
+	// verification.
+	Erase(ctx context.Context, v *Verification) (deliveries int64, err error)
+	// InsertDelivery stores a delivery with what it did.
+	InsertDelivery(ctx context.Context, d *Delivery, now time.Time) error
+}
+
 // Tx is one transaction on the rows.
 type Tx interface {
+	DeliveryTx
+
 	// Create inserts a verification with its first transition. ErrLaneTaken if
 	// its lane has a holder.
 	Create(ctx context.Context, v *Verification, t *Transition) error
-	// Lock returns a verification of the scope and keeps others from changing it.
-	Lock(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)
 	// LockByNonce does the same by the hash of the return leg's nonce, which
 	// nobody can guess: it is the only way to a row without a scope.
 	LockByNonce(ctx context.Context, hash []byte) (*Verification, error)
@@ -61,17 +119,8 @@ type Tx interface {
 	// is empty, up to limit. Others that count the same wait until this
 	// transaction is over, so that a limit is never exceeded.
 	CountOpen(ctx context.Context, scope Scope, flow, subject string, limit int) (int, error)
-	// Erase writes the blanks of an erased, locked verification and blanks what
-	// hangs on it: deliveries that were settled on it, parked ones that name it
-	// and no living other, which are stale now, its refs and claims, of which
-	// enough is kept to recognise them, and the rest. It returns how many
-	// deliveries that were. It may be called again when more is known of the
-	// verification.
-	Erase(ctx context.Context, v *Verification) (deliveries int64, err error)
 	// AddAudit records who did what.
 	AddAudit(ctx context.Context, e *AuditEntry) error
-	// Save writes a locked verification; t is recorded with it unless nil.
-	Save(ctx context.Context, v *Verification, t *Transition) error
 
 	// ClaimIdempotency ties a key to a verification, or returns the one that it
 	// is tied to with the hash of its request.
@@ -79,35 +128,9 @@ type Tx interface {
 	// ReleaseIdempotency forgets the key of a verification that never started.
 	ReleaseIdempotency(ctx context.Context, v *Verification) error
 
-	// FindRefs returns what is known of the refs on a connection.
-	FindRefs(ctx context.Context, connection string, refs []string) ([]BoundRef, error)
-	// BindRef ties a ref to a verification. The first binding of a ref stays:
-	// ErrRefTaken if it is another verification's.
-	BindRef(ctx context.Context, ref BoundRef) error
-	// HasOtherKey reports whether v has a ref of the same kind (the text before
-	// the first colon) as one of the keys that is none of them.
-	HasOtherKey(ctx context.Context, v *Verification, keys []string) (bool, error)
-	// DecidedAfter reports whether something was decided about v after the given
-	// time: by a delivery that came later, whether it moved v or repeated what was
-	// so, by an operator, or by the provider's answer.
-	DecidedAfter(ctx context.Context, v *Verification, at time.Time) (bool, error)
-	// LastSource returns who caused v's last transition.
-	LastSource(ctx context.Context, v *Verification) (Source, error)
 	// AddHint records that a returning person claimed a ref.
 	AddHint(ctx context.Context, connection, ref string, id uuid.UUID, now time.Time) error
-	// Hinted returns up to two verifications whose person claimed one of the
-	// refs.
-	Hinted(ctx context.Context, connection string, refs []string) ([]uuid.UUID, error)
-	// Candidates returns up to two verifications that a webhook without a key
-	// might have been about when it arrived, those that returned within the
-	// window first.
-	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
 
-	// MarkSeen remembers a delivery's dedupe key; it reports false when the
-	// connection had it before.
-	MarkSeen(ctx context.Context, d *Delivery) (fresh bool, err error)
-	// InsertDelivery stores a delivery with what it did.
-	InsertDelivery(ctx context.Context, d *Delivery, now time.Time) error
 	// LockParked returns a parked delivery of the scope, without its headers and
 	// body; ErrNotFound if it is not parked any more, was purged, or somebody else
 	// is at it.
@@ -128,13 +151,6 @@ type Tx interface {
 	// ParkedFor returns ids of parked deliveries of v's scope that could be about
 	// v: by its refs, or by product within the window around its return.
 	ParkedFor(ctx context.Context, v *Verification, window time.Duration) ([]uuid.UUID, error)
-	// FirstOfRun returns when the first parked delivery arrived that carries one
-	// of d's refs; d's own arrival if none did.
-	FirstOfRun(ctx context.Context, d *Delivery) (time.Time, error)
-	// HasParkedTwin reports whether another parked delivery of the same
-	// connection and product, one that names nobody either, arrived between the
-	// two times, both included.
-	HasParkedTwin(ctx context.Context, d *Delivery, from, until time.Time) (bool, error)
 	// SettleDelivery records what applying a parked delivery did, and empties it
 	// if it is to be.
 	SettleDelivery(ctx context.Context, d *Delivery, now time.Time) error

@@ -34,7 +34,7 @@ func (v *Verification) contradicts(kind EventKind) bool {
 // names. Then it is kept with it, and the provider is asked at once if it can be.
 // What an operator decided last stands: the repeat says nothing that the operator
 // did not overrule.
-func (s *Service) suspect(ctx context.Context, tx Tx, d *Delivery) error {
+func (s *Service) suspect(ctx context.Context, tx DeliveryTx, d *Delivery) error {
 	if !d.Event.Kind.decides() {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (v *Verification) asRevisions(answers []Answer) []Answer {
 
 // overtaken reports whether d, which waited, decides what something newer decided
 // since. What says only what is so overrules nothing.
-func (s *Service) overtaken(ctx context.Context, tx Tx, v *Verification, d *Delivery) (bool, error) {
+func (s *Service) overtaken(ctx context.Context, tx DeliveryTx, v *Verification, d *Delivery) (bool, error) {
 	if !d.Event.Kind.decides() {
 		return false, nil
 	}

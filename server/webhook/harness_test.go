@@ -44,6 +44,7 @@ type ingress struct {
 	// limit is what a full address gets, and buckets are the addresses that were
 	// asked about.
 	limit   error
+	full    bool
 	buckets []string
 	log     bytes.Buffer
 	heard   chan struct{}
@@ -71,6 +72,13 @@ func serve(t *testing.T, readTimeout time.Duration) *ingress {
 	t.Cleanup(server.Close)
 	in.url = server.URL
 	return in
+}
+
+// Full implements webhook.Applier.
+func (in *ingress) Full() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.full
 }
 
 // Webhook implements webhook.Limits.

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
@@ -28,6 +29,10 @@ import (
 const (
 	// MaxBody is the largest body that is read; more is 413.
 	MaxBody = 1 << 20
+	// Bodies above largeBody, or of unknown length, are rare: maxLarge of them are
+	// in hand at a time, so that nobody fills the memory before being known.
+	largeBody = 64 << 10
+	maxLarge  = 64
 	// defaultReadTimeout is Handler.ReadTimeout when that is zero.
 	defaultReadTimeout = 10 * time.Second
 	// settleTimeout bounds storing and applying. Providers wait 10 s for an
@@ -35,6 +40,9 @@ const (
 	settleTimeout = 8 * time.Second
 	// retryAfterSeconds is our hint to a provider when we cannot store.
 	retryAfterSeconds = "5"
+	// shedRetrySeconds is the hint when there are too many deliveries at once,
+	// which takes less long.
+	shedRetrySeconds = "1"
 )
 
 // Connection is what the ingress needs of a connection.
@@ -49,8 +57,12 @@ type Connections interface {
 	Connection(name string) (Connection, bool)
 }
 
-// Applier is the domain.
+// Applier keeps and applies deliveries.
 type Applier interface {
+	// Full reports whether Deliver would refuse now.
+	Full() bool
+	// Deliver returns after the delivery is stored. KindLimited if it was refused
+	// because too many are in hand.
 	Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error)
 }
 
@@ -86,11 +98,18 @@ type Handler struct {
 	Now         func() time.Time
 	// ReadTimeout bounds the upload, however slowly it drips; zero means 10 s.
 	ReadTimeout time.Duration
+
+	// large counts the large bodies in hand.
+	large atomic.Int64
 }
 
 // ServeHTTP answers 200 for everything that was stored.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	release := h.armReadDeadline(w)
+	if h.Applier.Full() {
+		h.shed(w, r, "")
+		return
+	}
 	if err := h.Limits.Webhook(transport.Bucket(transport.Address(r.Context()))); err != nil {
 		w.Header().Set("Retry-After", retryAfterSeconds)
 		h.refuse(w, r, "", http.StatusTooManyRequests, "limit")
@@ -109,6 +128,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isPlainJSON(r.Header) {
 		h.refuse(w, r, connection.Name, http.StatusUnsupportedMediaType, "content_type")
 		return
+	}
+	if r.ContentLength < 0 || r.ContentLength > largeBody {
+		defer h.large.Add(-1)
+		if h.large.Add(1) > maxLarge {
+			h.shed(w, r, connection.Name)
+			return
+		}
 	}
 	body, status := readBody(w, r)
 	if status != 0 {
@@ -133,6 +159,10 @@ func (h *Handler) settle(w http.ResponseWriter, r *http.Request, c Connection, h
 		defer cancel()
 		_, err = h.Applier.Deliver(ctx, delivery)
 	}
+	if verification.KindOf(err) == verification.KindLimited {
+		h.shed(w, r, c.Name)
+		return
+	}
 	if err != nil {
 		h.Log.ErrorContext(r.Context(), "could not store a delivery", "connection", c.Name, "error", err, "cause", errors.Unwrap(err))
 		w.Header().Set("Retry-After", retryAfterSeconds)
@@ -140,6 +170,13 @@ func (h *Handler) settle(w http.ResponseWriter, r *http.Request, c Connection, h
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// shed refuses what there is no room for, before it waits: the provider sends it
+// again.
+func (h *Handler) shed(w http.ResponseWriter, r *http.Request, connection string) {
+	w.Header().Set("Retry-After", shedRetrySeconds)
+	h.refuse(w, r, connection, http.StatusServiceUnavailable, "overload")
 }
 
 func (h *Handler) reader() *Reader {

@@ -1,0 +1,319 @@
+package intake_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"github.com/verigate/verigate/server/intake"
+	"github.com/verigate/verigate/server/verification"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is for a busy machine.
+const patience = 30 * time.Second
+
+// domain records what it is given. Its first call waits until the gate opens.
+type domain struct {
+	gate chan struct{}
+	// entered receives before each call of DeliverTogether waits.
+	entered chan struct{}
+
+	mu      sync.Mutex
+	batches [][]string
+	alone   []string
+	// leave says which deliveries cannot be applied together, fail which fail
+	// alone, and panics which end in a panic either way.
+	leave, fail, panics map[string]bool
+	afters              int
+}
+
+func newDomain() *domain {
+	return &domain{gate: make(chan struct{}), entered: make(chan struct{}, 100)}
+}
+
+var errStore = errors.New("no room on the disk")
+
+func (d *domain) DeliverTogether(_ context.Context, ds []*verification.Delivery) ([]verification.Outcome, func(context.Context)) {
+	d.entered <- struct{}{}
+	<-d.gate
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var batch []string
+	outcomes := make([]verification.Outcome, len(ds))
+	for i, delivery := range ds {
+		batch = append(batch, delivery.DedupeKey)
+		outcomes[i] = verification.Outcome{Applied: !d.leave[delivery.DedupeKey], Effect: verification.Applied}
+	}
+	d.batches = append(d.batches, batch)
+	for _, name := range batch {
+		if d.panics[name] {
+			panic("a secret")
+		}
+	}
+	return outcomes, func(context.Context) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.afters++
+	}
+}
+
+func (d *domain) Deliver(_ context.Context, delivery *verification.Delivery) (verification.Effect, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alone = append(d.alone, delivery.DedupeKey)
+	if d.panics[delivery.DedupeKey] {
+		panic("a secret")
+	}
+	if d.fail[delivery.DedupeKey] {
+		return "", errStore
+	}
+	return verification.Unmatched, nil
+}
+
+// running is an Intake at work.
+type running struct {
+	*intake.Intake
+
+	t    *testing.T
+	log  *bytes.Buffer
+	stop func()
+	done sync.WaitGroup
+	mu   sync.Mutex
+	got  map[string]error
+}
+
+func run(t *testing.T, d *domain, queues, limit int) *running {
+	t.Helper()
+	r := &running{t: t, log: &bytes.Buffer{}, got: map[string]error{}}
+	r.Intake = intake.New(d, slog.New(slog.NewTextHandler(r.log, nil)), queues, limit)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		r.Run(ctx)
+		close(ended)
+	}()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		<-ended
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+func delivery(name string) *verification.Delivery {
+	return &verification.Delivery{ID: uuid.Must(uuid.NewV7()), DedupeKey: name}
+}
+
+// send puts a delivery into its queue and waits for the answer beside.
+func (r *running) send(d *verification.Delivery) {
+	r.t.Helper()
+	wait, err := r.Put(d)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.done.Go(func() {
+		err := wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got[d.DedupeKey] = err
+	})
+}
+
+func (d *domain) waitEntered(t *testing.T) {
+	t.Helper()
+	select {
+	case <-d.entered:
+	case <-time.After(patience):
+		t.Fatal("nothing was applied")
+	}
+}
+
+// holdOne occupies the worker with one delivery, so that others gather.
+func holdOne(t *testing.T, r *running, d *domain) {
+	t.Helper()
+	r.send(delivery("first"))
+	d.waitEntered(t)
+}
+
+func TestWhatArrivesWhileTheWorkerIsBusySharesOneCommit(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	r := run(t, d, 1, 200)
+	holdOne(t, r, d)
+	var want []string
+	for i := range intake.MaxTogether + 10 {
+		name := fmt.Sprintf("d%03d", i)
+		want = append(want, name)
+		r.send(delivery(name))
+	}
+	close(d.gate)
+	r.done.Wait()
+	if len(d.batches) != 3 || len(d.batches[0]) != 1 || len(d.batches[1]) != intake.MaxTogether {
+		t.Fatalf("the batches are %v", d.batches)
+	}
+	if got := slices.Concat(d.batches[1:]...); !slices.Equal(got, want) {
+		t.Errorf("they were applied as %v, want the order of arrival", got)
+	}
+	for name, err := range r.got {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatIsLeftOutIsAppliedAloneAndFailsAlone(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.leave = map[string]bool{"odd": true, "bad": true}
+	d.fail = map[string]bool{"bad": true}
+	r := run(t, d, 1, 100)
+	holdOne(t, r, d)
+	for _, name := range []string{"plain", "odd", "bad"} {
+		r.send(delivery(name))
+	}
+	close(d.gate)
+	r.done.Wait()
+	if !errors.Is(r.got["bad"], errStore) || r.got["odd"] != nil || r.got["plain"] != nil {
+		t.Errorf("the answers are %v", r.got)
+	}
+	if slices.Sort(d.alone); !slices.Equal(d.alone, []string{"bad", "odd"}) {
+		t.Errorf("alone were %v", d.alone)
+	}
+}
+
+func TestAPanicIsOneDeliverysOwn(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.panics = map[string]bool{"poison": true}
+	r := run(t, d, 1, 100)
+	holdOne(t, r, d)
+	for _, name := range []string{"before", "poison", "behind"} {
+		r.send(delivery(name))
+	}
+	close(d.gate)
+	r.done.Wait()
+	r.stop()
+	if r.got["before"] != nil || r.got["behind"] != nil || verification.KindOf(r.got["poison"]) != verification.KindInternal {
+		t.Errorf("the answers are %v", r.got)
+	}
+	if text := r.log.String(); !strings.Contains(text, "panic while applying deliveries") || strings.Contains(text, "a secret") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
+func TestBeyondTheLimitIsRefusedUntilThereIsRoom(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	r := run(t, d, 2, 3)
+	holdOne(t, r, d)
+	r.send(delivery("second"))
+	if r.Full() {
+		t.Error("it is full before it is")
+	}
+	r.send(delivery("third"))
+	if !r.Full() {
+		t.Error("it is not full when it is")
+	}
+	_, err := r.Deliver(t.Context(), delivery("fourth"))
+	e, ok := errors.AsType[*verification.Error](err)
+	if !errors.Is(err, intake.ErrOverloaded) || !ok || e.Kind != verification.KindLimited || e.RetryAfter <= 0 {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	close(d.gate)
+	r.done.Wait()
+	if r.Full() {
+		t.Error("it stays full")
+	}
+	if _, err := r.Deliver(t.Context(), delivery("fifth")); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
+func TestWhoeverStopsWaitingHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	r := run(t, d, 1, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := r.Deliver(ctx, delivery("gone"))
+		gone <- err
+	}()
+	d.waitEntered(t)
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("who stopped waiting got %v", err)
+	}
+	close(d.gate)
+	if effect, err := r.Deliver(t.Context(), delivery("next")); err != nil || effect != verification.Applied {
+		t.Errorf("the next one: %s, %v", effect, err)
+	}
+}
+
+func TestTheEndAnswersWhatIsInHand(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.leave = map[string]bool{"alone": true}
+	r := run(t, d, 1, 100)
+	holdOne(t, r, d)
+	r.send(delivery("alone"))
+	r.send(delivery("together"))
+	close(d.gate)
+	r.stop()
+	r.done.Wait()
+	if len(r.got) != 3 || r.got["alone"] != nil || r.got["together"] != nil {
+		t.Errorf("the answers are %v", r.got)
+	}
+	if d.afters != len(d.batches) {
+		t.Errorf("%d batches were followed up of %d", d.afters, len(d.batches))
+	}
+}
+
+// What names the same thing is applied in its order, however many queues there are.
+func TestWhatNamesTheSameKeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	const queues, names, each = 4, 8, 12
+	d := newDomain()
+	r := run(t, d, queues, names*each)
+	want := map[string][]string{}
+	for i := range each {
+		for n := range names {
+			about, repeat := fmt.Sprintf("v%d", n), fmt.Sprintf("v%d/%02d", n, i)
+			next := delivery(repeat)
+			switch n % 3 {
+			case 0:
+				next.Event.VerificationID = about
+			case 1:
+				next.Event.Keys = []string{about}
+			default:
+				next.Event.Refs = []string{about}
+			}
+			want[about] = append(want[about], repeat)
+			r.send(next)
+		}
+	}
+	close(d.gate)
+	r.done.Wait()
+	got := map[string][]string{}
+	for _, name := range slices.Concat(d.batches...) {
+		about, _, _ := strings.Cut(name, "/")
+		got[about] = append(got[about], name)
+	}
+	for about := range want {
+		if !slices.Equal(got[about], want[about]) {
+			t.Errorf("%s was applied as %v", about, got[about])
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/verigate/verigate/gen/sqlc"
+	"github.com/verigate/verigate/server/verification"
+)
+
+// batch is one transaction that several deliveries share: what plain ones ask
+// for is read for all at once, each is judged on that in memory, and what they
+// write is written for all at once.
+//
+//	read: refs, marks, rows ─► apply, one after the other, each on a draft ─► write, commit
+type batch struct {
+	queries *sqlc.Queries
+	db      pgx.Tx
+	sealer  sealer
+
+	// targets are the ids that each delivery names, directly or by a bound ref.
+	targets [][]uuid.UUID
+	// fresh are the deliveries whose dedupe keys are new.
+	fresh map[uuid.UUID]bool
+	// refs are the known bindings, with the new ones.
+	refs map[refName]verification.BoundRef
+	// rows are the locked verifications as the deliveries so far left them, and
+	// versions what they were in the database.
+	rows     map[uuid.UUID]*verification.Verification
+	versions map[uuid.UUID]int64
+
+	changed     map[uuid.UUID]bool
+	bound       []verification.BoundRef
+	transitions []*verification.Transition
+	deliveries  []sqlc.DeliveryInsertParams
+}
+
+// batchBegin has the statements planned once. Left to itself Postgres plans each
+// anew, because it sees that the lists at hand are shorter than it would guess,
+// and planning them costs more than running them.
+const batchBegin = "begin; set local plan_cache_mode = force_generic_plan"
+
+type refName struct{ connection, ref string }
+
+// InBatch implements verification.Store. It is not repeated when the database
+// asks for it: whoever called does what is left alone.
+func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) (applied []bool, err error) {
+	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: batchBegin}, func(ptx pgx.Tx) error {
+		b := &batch{queries: s.queries, db: ptx, sealer: s.sealer, changed: make(map[uuid.UUID]bool)}
+		if err := b.read(ctx, ds); err != nil {
+			return err
+		}
+		applied = b.judge(ds, apply)
+		return b.write(ctx, ds, applied)
+	})
+	if err != nil {
+		return nil, translate(err)
+	}
+	return applied, nil
+}
+
+// Parked implements verification.Store.
+func (s *Store) Parked(ctx context.Context, connections []string) ([]string, error) {
+	waiting, err := s.queries.BatchParked(ctx, s.pool, connections)
+	return waiting, translate(err)
+}
+
+// judge applies one delivery after the other. One that cannot be applied here
+// holds back later ones that name what it names, so that their order is kept, and
+// so that none is taken for the repeat of one that is not kept yet.
+func (b *batch) judge(ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) []bool {
+	applied := make([]bool, len(ds))
+	held := make(map[any]bool)
+	for i, d := range ds {
+		names := b.names(i, d)
+		if !slices.ContainsFunc(names, func(name any) bool { return held[name] }) && b.plain(i, d) {
+			own := &draft{batch: b}
+			if apply(own, i) == nil {
+				b.accept(own)
+				applied[i] = true
+				continue
+			}
+		}
+		for _, name := range names {
+			held[name] = true
+		}
+	}
+	return applied
+}
+
+// plain is whether a delivery names somebody, if it has to.
+func (b *batch) plain(i int, d *verification.Delivery) bool {
+	return d.Effect != "" || len(b.targets[i]) > 0
+}
+
+// names are all by which two deliveries can concern the same verification, or be
+// the same.
+func (b *batch) names(i int, d *verification.Delivery) []any {
+	type repeat refName
+	names := []any{repeat{d.Connection, d.DedupeKey}}
+	for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
+		names = append(names, refName{d.Connection, ref})
+	}
+	for _, id := range b.targets[i] {
+		names = append(names, id)
+	}
+	return names
+}
+
+func (b *batch) accept(d *draft) {
+	for id, v := range d.saved {
+		b.rows[id], b.changed[id] = v, true
+	}
+	for _, r := range d.bound {
+		b.refs[refName{r.Connection, r.Ref}] = r
+	}
+	b.bound = append(b.bound, d.bound...)
+	b.transitions = append(b.transitions, d.transitions...)
+	b.deliveries = append(b.deliveries, d.deliveries...)
+}
+
+// read reads and locks what the deliveries name, and marks them as seen.
+func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
+	if err := b.findRefs(ctx, ds); err != nil {
+		return err
+	}
+	if err := b.markSeen(ctx, ds); err != nil {
+		return err
+	}
+	return b.lock(ctx, ds)
+}
+
+// findRefs finds what is bound, and with it whom each delivery names.
+func (b *batch) findRefs(ctx context.Context, ds []*verification.Delivery) error {
+	var p sqlc.BatchRefFindParams
+	asked := make(map[refName]refName)
+	for _, d := range ds {
+		for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
+			for _, form := range bothForms(d.Connection, []string{ref}) {
+				asked[refName{d.Connection, form}] = refName{d.Connection, ref}
+				p.Connections, p.Refs = append(p.Connections, d.Connection), append(p.Refs, form)
+			}
+		}
+	}
+	b.refs = make(map[refName]verification.BoundRef)
+	if len(p.Refs) > 0 {
+		rows, err := b.queries.BatchRefFind(ctx, b.db, p)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			name := asked[refName{r.Connection, r.Ref}]
+			if _, two := b.refs[name]; two {
+				// Bound in plain and in erased form: nobody knows whose it is.
+				delete(b.refs, name)
+				continue
+			}
+			b.refs[name] = verification.BoundRef{
+				Connection: r.Connection, Ref: name.ref, VerificationID: r.VerificationID,
+				Match: verification.Match(r.Match), CreateTime: r.CreateTime,
+			}
+		}
+	}
+	b.targets = make([][]uuid.UUID, len(ds))
+	for i, d := range ds {
+		b.targets[i] = b.target(d)
+	}
+	return nil
+}
+
+func (b *batch) target(d *verification.Delivery) []uuid.UUID {
+	var ids []uuid.UUID
+	if id, err := uuid.Parse(d.Event.VerificationID); err == nil {
+		ids = append(ids, id)
+	}
+	for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
+		if bound, ok := b.refs[refName{d.Connection, ref}]; ok && !slices.Contains(ids, bound.VerificationID) {
+			ids = append(ids, bound.VerificationID)
+		}
+	}
+	return ids
+}
+
+// markSeen marks what may be applied here. What is left out in the end loses its
+// mark again.
+func (b *batch) markSeen(ctx context.Context, ds []*verification.Delivery) error {
+	type mark struct {
+		refName
+
+		id uuid.UUID
+		at time.Time
+	}
+	var marks []mark
+	for i, d := range ds {
+		if b.plain(i, d) {
+			marks = append(marks, mark{refName{d.Connection, hashedKey(d.DedupeKey)}, d.ID, d.ReceiveTime})
+		}
+	}
+	// The first of two that are the same stays the first.
+	slices.SortStableFunc(marks, func(x, y mark) int {
+		return cmp.Or(cmp.Compare(x.connection, y.connection), cmp.Compare(x.ref, y.ref))
+	})
+	var p sqlc.BatchSeenInsertParams
+	for _, m := range marks {
+		p.Connections, p.DedupeKeys = append(p.Connections, m.connection), append(p.DedupeKeys, m.ref)
+		p.DeliveryIds, p.CreateTimes = append(p.DeliveryIds, m.id), append(p.CreateTimes, m.at)
+	}
+	b.fresh = make(map[uuid.UUID]bool)
+	if len(marks) == 0 {
+		return nil
+	}
+	fresh, err := b.queries.BatchSeenInsert(ctx, b.db, p)
+	for _, id := range fresh {
+		b.fresh[id] = true
+	}
+	return err
+}
+
+// lock locks the rows that are named, each in the scope of who names it.
+func (b *batch) lock(ctx context.Context, ds []*verification.Delivery) error {
+	var p sqlc.BatchLockParams
+	asked := make(map[verification.Place]bool)
+	for i, d := range ds {
+		for _, id := range b.targets[i] {
+			if at := (verification.Place{Scope: d.Scope, ID: id}); !asked[at] {
+				asked[at] = true
+				p.Ids, p.Projects = append(p.Ids, id), append(p.Projects, d.Scope.Project)
+				p.Environments = append(p.Environments, string(d.Scope.Environment))
+			}
+		}
+	}
+	b.rows = make(map[uuid.UUID]*verification.Verification)
+	b.versions = make(map[uuid.UUID]int64)
+	if len(p.Ids) == 0 {
+		return nil
+	}
+	rows, err := b.queries.BatchLock(ctx, b.db, p)
+	if err != nil {
+		return err
+	}
+	locked, err := toVerifications(rows)
+	for _, v := range locked {
+		b.rows[v.ID], b.versions[v.ID] = v, v.Version
+	}
+	return err
+}
