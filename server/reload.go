@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 
 // Reload puts another configuration in force: connections, flows, origins,
 // issuers, limits, keys, callback secrets, trusted proxies and retention. The old one stays if
-// the new one cannot be opened. Listeners, the database and stream times take
+// the new one cannot be opened. Listeners, the database, the bus and stream times take
 // effect with the next start; certificates are read again by themselves.
 func (s *Server) Reload(cfg *config.Config) error {
 	next, err := s.open(cfg)
@@ -79,6 +80,7 @@ func (s *Server) NeedsRestart(cfg *config.Config) []string {
 		{"listeners", cfg.Listeners != now.Listeners},
 		{"database_url", cfg.DatabaseURL != now.DatabaseURL},
 		{"watch", cfg.Watch != now.Watch},
+		{"bus", !reflect.DeepEqual(cfg.Bus, now.Bus)},
 		{"drain", cfg.Drain != now.Drain},
 	} {
 		if setting.changed {

@@ -7,12 +7,13 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
+	"github.com/verigate/verigate/server/bus"
 	"github.com/verigate/verigate/server/callback"
 	"github.com/verigate/verigate/server/jobs"
 	"github.com/verigate/verigate/server/reconcile"
+	"github.com/verigate/verigate/server/verification"
 )
 
 const (
@@ -93,12 +94,14 @@ func (s *Server) newDispatcher() *callback.Dispatcher {
 	return d
 }
 
-// wakers tell everybody on this node who waits for changes.
+// wakers tell everybody who waits for changes: on this node at once, and other
+// nodes by a hint. What they are told is committed.
 type wakers struct{ *Server }
 
 // Wake implements verification.Waker.
-func (w wakers) Wake(id uuid.UUID, version int64) {
-	w.hub.Wake(id, version)
+func (w wakers) Wake(v *verification.Verification) {
+	w.hub.Wake(v)
+	w.bus.Publish(bus.Hint{ID: v.ID, Version: v.Version})
 	w.dispatcher.Poke()
 }
 

@@ -64,10 +64,10 @@ It refuses to start when anything in the configuration is wrong or the database
 has pending migrations. It listens on up to three addresses: public for callers
 and people, webhooks for providers, operator for OperatorService and metrics.
 
-SIGHUP reloads the configuration, all but public_url, listeners, database_url,
-watch and drain; the old one stays if the new one is bad, and the audit log has
-both. Renewed certificates are read by themselves. SIGTERM drains: streams end
-over the configured spread, then requests get a few seconds.`,
+SIGHUP reloads the configuration, all but public_url, webhooks_url, listeners,
+database_url, watch, bus and drain; the old one stays if the new one is bad, and
+the audit log has both. Renewed certificates are read by themselves. SIGTERM
+drains: streams end over the configured spread, then requests get a few seconds.`,
 		Example: "  verigate serve --config /etc/verigate/verigate.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o, std) },

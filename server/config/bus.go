@@ -51,6 +51,35 @@ type NATS struct {
 	CA, Certificate, Key string
 }
 
+// busSection may be a single value too.
+type busSection struct {
+	short    string
+	Postgres busPostgresEntry `yaml:"postgres"`
+	NATS     busNATSEntry     `yaml:"nats"`
+}
+
+func (b *busSection) setShort(value string) { b.short = value }
+
+type busPostgresEntry struct {
+	DatabaseURL secret.Value `yaml:"database_url"`
+}
+
+type busNATSEntry struct {
+	Servers     []string     `yaml:"servers"`
+	Subject     string       `yaml:"subject"`
+	User        string       `yaml:"user"`
+	Password    secret.Value `yaml:"password"`
+	Token       secret.Value `yaml:"token"`
+	Credentials secret.Value `yaml:"credentials"`
+	TLS         busTLSEntry  `yaml:"tls"`
+}
+
+type busTLSEntry struct {
+	CA          string `yaml:"ca"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
 const (
 	schemeNATS = "nats"
 	schemeTLS  = "tls"

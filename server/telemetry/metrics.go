@@ -29,6 +29,11 @@ type Metrics struct {
 	limited          *prometheus.CounterVec
 	origins          prometheus.Counter
 	tailPolls        prometheus.Counter
+	hintsSent        prometheus.Counter
+	hintsReceived    prometheus.Counter
+	hintsDropped     *prometheus.CounterVec
+	hintGaps         prometheus.Counter
+	busConnected     *prometheus.GaugeVec
 	missed           *prometheus.CounterVec
 	fetches          *prometheus.CounterVec
 	unresolved       *prometheus.GaugeVec
@@ -70,6 +75,19 @@ func NewMetrics(watchers func() int) *Metrics {
 		tailPolls: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "tail_polls_total", Help: "Successful reads of the transition log's tail.",
 		}),
+		hintsSent: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "hints_sent_total", Help: "Hints to other nodes that the bus took.",
+		}),
+		hintsReceived: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "hints_received_total", Help: "Hints of other nodes.",
+		}),
+		hintsDropped: counter("hints_dropped_total", "Hints that nobody gets.",
+			"reason"),
+		hintGaps: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "hint_gaps_total", Help: "Times after which everything watched was read again, because hints may have been lost.",
+		}),
+		busConnected: gauge("bus_connected", "1 if this node hears hints over the bus, 0 if it does not.",
+			"bus"),
 		missed: counter("missed_webhooks_total", "Changes that asking the provider brought and a webhook should have.",
 			"connection"),
 		fetches: counter("fetches_total", "Questions to a provider about a verification by how they ended.",
@@ -84,6 +102,7 @@ func NewMetrics(watchers func() int) *Metrics {
 	}, func() float64 { return float64(watchers()) })
 	m.registry.MustRegister(m.events, m.parked, m.mismatched, m.callbackAttempts, m.callbacks, m.oldestCallback, m.refused, m.unknownStatus, m.calls, m.unauthenticated, m.limited, m.origins, m.tailPolls, open,
 		m.missed, m.fetches, m.unresolved, m.pollable,
+		m.hintsSent, m.hintsReceived, m.hintsDropped, m.hintGaps, m.busConnected,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
