@@ -51,7 +51,9 @@ func (m *marked) places(metrics string) map[string]string {
 		inLog: m.logs.String(), inMetrics: metrics, inTraces: traces.String(),
 		inErrors: m.errors.String(), inAnswers: m.answers.String(), inPrinted: printed,
 	}
-	for _, c := range rowsOf(m.t, m.dsn, "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'") {
+	for _, c := range rowsOf(m.t, m.dsn, `SELECT c.table_name::text, c.column_name::text FROM information_schema.columns c
+		WHERE c.table_schema = 'public'
+		  AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = format('public.%I', c.table_name)::regclass)`) {
 		table, column := c[0].(string), c[1].(string)
 		rows := rowsOf(m.t, m.dsn, `SELECT coalesce(string_agg("`+column+`"::text, E'\n'), '') FROM "`+table+`"`)
 		found[table+"."+column] = rows[0][0].(string)
