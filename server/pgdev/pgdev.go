@@ -54,6 +54,10 @@ type Options struct {
 	// when the cluster is made.
 	CreateDatabases bool
 
+	// Settings are further settings of the server, each as name=value. They win
+	// over the ones that every server here gets.
+	Settings []string
+
 	// Progress is told, in lines for a person, what takes longer than a
 	// moment. Nil discards them.
 	Progress io.Writer

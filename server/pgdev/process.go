@@ -82,12 +82,12 @@ func (p *process) interrupted(ctx context.Context) bool {
 }
 
 // run starts the database and waits until it takes connections.
-func run(ctx context.Context, place *home, bins pgbin.Binaries, durable bool) (*process, error) {
+func run(ctx context.Context, place *home, bins pgbin.Binaries, settings []string) (*process, error) {
 	log, err := openLog(place)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(bins.Path("postgres"), append([]string{"-D", place.cluster}, settings(place.sockets, durable)...)...)
+	cmd := exec.Command(bins.Path("postgres"), append([]string{"-D", place.cluster}, settings...)...)
 	place.account.prepare(cmd)
 	cmd.Stdout = log
 	cmd.Stderr = log
@@ -123,7 +123,7 @@ func openLog(place *home) (*os.File, error) {
 // settings are given on the command line: they depend on how the server is
 // started, not on the cluster. Terse messages leave out the lines that quote
 // rows.
-func settings(sockets string, durable bool) []string {
+func settings(sockets string, opts Options) []string {
 	args := []string{
 		"-c", "listen_addresses=",
 		"-c", "unix_socket_directories=" + sockets,
@@ -138,7 +138,11 @@ func settings(sockets string, durable bool) []string {
 		"-c", "log_timezone=UTC",
 		"-c", "timezone=UTC",
 	}
-	return append(args, durability(durable)...)
+	args = append(args, durability(opts.Durable)...)
+	for _, setting := range opts.Settings {
+		args = append(args, "-c", setting)
+	}
+	return args
 }
 
 func durability(durable bool) []string {

@@ -65,7 +65,7 @@ func startIn(ctx context.Context, place *home, opts Options, finder pgbin.Finder
 	if err := place.chooseSockets(ctx); err != nil {
 		return nil, err
 	}
-	proc, err := run(ctx, place, bins, opts.Durable)
+	proc, err := run(ctx, place, bins, settings(place.sockets, opts))
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,15 @@ func TestStart(t *testing.T) {
 		}
 	})
 
+	t.Run("a setting of the caller's wins", func(t *testing.T) {
+		t.Parallel()
+		server := startServer(t, Options{Ephemeral: true, Settings: []string{"shared_buffers=96MB", "work_mem=5MB"}})
+		var got string
+		err := open(t, server.DSN()).QueryRow(t.Context(), "SELECT current_setting('shared_buffers') || ' ' || current_setting('work_mem')").Scan(&got)
+		if err != nil || got != "96MB 5MB" {
+			t.Errorf("the settings are %q (%v)", got, err)
+		}
+	})
 	t.Run("durable means fsync, and the rest does not pay for it", func(t *testing.T) {
 		t.Parallel()
 		for durable, want := range map[bool]string{true: "on", false: "off"} {
