@@ -107,6 +107,10 @@ web: node_modules/.package-lock.json ## Rebuild the demo page into web/dist
 	npm --workspace web run check
 	npm --workspace web run build
 
+.PHONY: bench
+bench: build ## Measure: seven tables in under ten minutes, on a machine that does nothing else
+	.tmp/verigate bench
+
 .PHONY: check-web
 check-web: web ## Fail when web/dist is not what web/ and clients/ts say
 	@test -z "$$(git status --porcelain -- web/dist)" || { git status --short -- web/dist; echo "web/dist is stale: run make web and commit"; exit 1; }

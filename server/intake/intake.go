@@ -32,7 +32,7 @@ const (
 	MaxTogether = 64
 	// DefaultLimit is how many deliveries may wait or be at work: less than a
 	// second of work, so that whoever is accepted is answered in time.
-	DefaultLimit = 2048
+	DefaultLimit = 1024
 	// patience bounds applying what was taken from a queue. Providers wait 10 s
 	// for an answer (VerifyHuman docs, webhooks page).
 	patience = 8 * time.Second
