@@ -37,7 +37,6 @@ func across() map[string]string {
 		"DeliveryParkedAndBound":       "the clock's sweep over all tenants; it returns where each row is",
 		"DeliveryPurge":                "the clock's purge over all tenants",
 		"DeliveryWalk":                 "re-encryption walks over all tenants; it returns where each row is, and no content",
-		"BatchParked":                  "a connection belongs to one environment, and its name is unique over all",
 		"PartitionPurgeTransitions":    "the clock's purge over all tenants",
 		"DeliveryCountByKey":           "counts what is sealed under each key of the gateway",
 	}

@@ -86,13 +86,3 @@ SELECT unnest(@ids::uuid[]), unnest(@projects::text[]), unnest(@environments::te
     CAST(unnest(@reason_codes::text[]) AS text[]), nullif(unnest(@provider_times::timestamptz[]), '0001-01-01T00:00:00Z'),
     unnest(@effects::text[]), nullif(unnest(@verification_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
     unnest(@apply_times::timestamptz[]);
-
--- name: BatchParked :many
--- The connections of those asked about on which anything waits. The order makes
--- it one step into the index of each partition, however many wait.
-SELECT asked.connection::text AS connection FROM (SELECT DISTINCT unnest(@connections::text[]) AS connection) asked
-CROSS JOIN LATERAL (
-    SELECT 1 FROM delivery d WHERE d.connection = asked.connection AND d.effect = 'unmatched' AND d.purge_time IS NULL
-    ORDER BY d.connection, d.product, d.receive_time
-    LIMIT 1
-) waiting;

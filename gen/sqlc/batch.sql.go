@@ -148,37 +148,6 @@ func (q *Queries) BatchLock(ctx context.Context, db DBTX, arg BatchLockParams) (
 	return items, nil
 }
 
-const batchParked = `-- name: BatchParked :many
-SELECT asked.connection::text AS connection FROM (SELECT DISTINCT unnest($1::text[]) AS connection) asked
-CROSS JOIN LATERAL (
-    SELECT 1 FROM delivery d WHERE d.connection = asked.connection AND d.effect = 'unmatched' AND d.purge_time IS NULL
-    ORDER BY d.connection, d.product, d.receive_time
-    LIMIT 1
-) waiting
-`
-
-// The connections of those asked about on which anything waits. The order makes
-// it one step into the index of each partition, however many wait.
-func (q *Queries) BatchParked(ctx context.Context, db DBTX, connections []string) ([]string, error) {
-	rows, err := db.Query(ctx, batchParked, connections)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var connection string
-		if err := rows.Scan(&connection); err != nil {
-			return nil, err
-		}
-		items = append(items, connection)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const batchRefFind = `-- name: BatchRefFind :many
 SELECT r.connection, r.ref, r.verification_id, r.match, r.create_time FROM provider_ref r
 JOIN (SELECT DISTINCT unnest($1::text[]) AS connection, unnest($2::text[]) AS ref) f

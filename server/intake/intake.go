@@ -47,7 +47,7 @@ var errPanicked = verification.NewError(verification.KindInternal, "INTERNAL", "
 // Domain applies deliveries.
 type Domain interface {
 	Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error)
-	DeliverTogether(ctx context.Context, ds []*verification.Delivery) ([]verification.Outcome, func(context.Context))
+	DeliverTogether(ctx context.Context, ds []*verification.Delivery) []verification.Outcome
 }
 
 // Intake is the queues of one node. It is safe for concurrent use.
@@ -174,7 +174,7 @@ func gather(first *entry, queue chan *entry) []*entry {
 // what comes next, in its order.
 func (in *Intake) apply(ctx context.Context, together []*entry) {
 	ctx = context.WithoutCancel(ctx)
-	outcomes, after := in.together(ctx, together)
+	outcomes := in.together(ctx, together)
 	var left []*entry
 	for i, e := range together {
 		if !outcomes[i].Applied {
@@ -186,20 +186,19 @@ func (in *Intake) apply(ctx context.Context, together []*entry) {
 	if len(left) > 0 {
 		in.alone.Go(func() { in.applyAlone(ctx, left) })
 	}
-	in.guarded(ctx, func(ctx context.Context) { after(ctx) })
 }
 
 // together returns outcomes in any case: after a panic nothing was applied.
-func (in *Intake) together(ctx context.Context, entries []*entry) (outcomes []verification.Outcome, after func(context.Context)) {
-	outcomes, after = make([]verification.Outcome, len(entries)), func(context.Context) {}
+func (in *Intake) together(ctx context.Context, entries []*entry) []verification.Outcome {
+	outcomes := make([]verification.Outcome, len(entries))
 	in.guarded(ctx, func(ctx context.Context) {
 		ds := make([]*verification.Delivery, 0, len(entries))
 		for _, e := range entries {
 			ds = append(ds, e.delivery)
 		}
-		outcomes, after = in.domain.DeliverTogether(ctx, ds)
+		outcomes = in.domain.DeliverTogether(ctx, ds)
 	})
-	return outcomes, after
+	return outcomes
 }
 
 func (in *Intake) applyAlone(ctx context.Context, entries []*entry) {

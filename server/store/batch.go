@@ -64,12 +64,6 @@ func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, apply 
 	return applied, nil
 }
 
-// Parked implements verification.Store.
-func (s *Store) Parked(ctx context.Context, connections []string) ([]string, error) {
-	waiting, err := s.queries.BatchParked(ctx, s.pool, connections)
-	return waiting, translate(err)
-}
-
 // judge applies one delivery after the other. One that cannot be applied here
 // holds back later ones that name what it names, so that their order is kept, and
 // so that none is taken for the repeat of one that is not kept yet.

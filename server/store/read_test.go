@@ -212,3 +212,26 @@ func TestOverdueAndUnstartedNameOnlyWhatIsOpen(t *testing.T) {
 		t.Errorf("unstarted: %v (%v)", unstarted, err)
 	}
 }
+
+func TestRowsAreReadTogetherWhateverTheirScope(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.New(t))
+	one := insert(t, s, nil)
+	two := insert(t, s, func(v *verification.Verification) {
+		v.Scope.Project, v.NonceHash = "another", slices.Repeat([]byte{7}, 32)
+	})
+	rows, err := s.Verifications(t.Context(), []uuid.UUID{one.ID, uuid.Must(uuid.NewV7()), two.ID})
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("read %v, %v; want the two that exist", rows, err)
+	}
+	for _, want := range []*verification.Verification{one, two} {
+		if !slices.ContainsFunc(rows, func(v *verification.Verification) bool {
+			return v.ID == want.ID && v.Scope == want.Scope && v.Version == want.Version
+		}) {
+			t.Errorf("%v of %v is missing", want.ID, want.Scope)
+		}
+	}
+	if rows, err := s.Verifications(t.Context(), nil); err != nil || len(rows) != 0 {
+		t.Errorf("of no ids: %v, %v", rows, err)
+	}
+}

@@ -12,6 +12,8 @@
 //	a delivery's headers and body ── sealer, seal.Keyring ──► delivery
 //	access.Admin ── AddKey, ChangeKey ──► api_key and audit_entry, together
 //	maintenance ── PurgeDeliveries, Reencrypt, KeysInUse ──► delivery
+//	deliveries that arrive together ── InBatch ──► one transaction, statements over all of them
+//	partitions ── MakePartitions, DropPartitions ──► delivery, transition
 //	callback.Dispatcher ── SequenceEvents, QueueCallbacks ──► event_position, callback and their jobs
 //	callback.Worker ── BeginAttempt, FinishAttempt ──► callback and callback_attempt
 //	reconcile.Scheduler ── EnqueueFetches ──► verification's leases and their jobs

@@ -58,14 +58,9 @@ func (s *Service) take(ctx context.Context, tx DeliveryTx, d *Delivery, decoded 
 // followUp looks at what may have waited for what d taught of v, if anything: a
 // name beside an id binds the id.
 func (s *Service) followUp(ctx context.Context, v *Verification, d *Delivery) {
-	if teaches(v, d) {
+	if named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""; v != nil && named && len(d.Event.Refs) > 0 {
 		s.retryParked(ctx, v)
 	}
-}
-
-func teaches(v *Verification, d *Delivery) bool {
-	named := len(d.Event.Keys) > 0 || d.Event.VerificationID != ""
-	return v != nil && named && len(d.Event.Refs) > 0
 }
 
 func (s *Service) report(ctx context.Context, d *Delivery, rung Rung) {

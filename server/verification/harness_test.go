@@ -59,12 +59,11 @@ func newGateway(t testing.TB) *gateway {
 // Deliver delivers as the ingress does: together with others, though there are
 // none, and alone what cannot be.
 func (g *gateway) Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error) {
-	outcomes, after := g.DeliverTogether(ctx, []*verification.Delivery{d})
-	if !outcomes[0].Applied {
+	outcome := g.DeliverTogether(ctx, []*verification.Delivery{d})[0]
+	if !outcome.Applied {
 		return g.Service.Deliver(ctx, d)
 	}
-	after(ctx)
-	return outcomes[0].Effect, nil
+	return outcome.Effect, nil
 }
 
 // fresh returns a gateway for t on the same database, whose clock, provider and

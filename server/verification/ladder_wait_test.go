@@ -52,8 +52,8 @@ func TestLadderElimination(t *testing.T) {
 			second := g.webhook(passed, "verification:2")
 			g.deliver(second, unmatched)
 			g.deliver(withKey(g.webhook(passed, "verification:1"), tokenOf(b)), applied)
-			g.stored(first, duplicate)
 			g.sweep()
+			g.stored(first, duplicate)
 			// Too late to be evidence, soon enough to look again.
 			g.clock.forward(5 * window)
 			g.returns(a)
@@ -131,6 +131,7 @@ func TestLadderElimination(t *testing.T) {
 			g.deliver(early, unmatched)
 			g.clock.forward(20 * time.Minute)
 			g.deliver(withKey(g.webhook(reviewing, "verification:1"), tokenOf(a)), applied)
+			g.sweep()
 			g.stored(early, applied)
 			g.want(a, approved, verification.Exact)
 		},

@@ -93,6 +93,7 @@ func TestWhatIsOnlyNoted(t *testing.T) {
 			d := g.webhook(verification.Noted, "verification:1")
 			g.deliver(d, unmatched)
 			g.deliver(withKey(g.webhook(passed, "verification:1"), tokenOf(a)), applied)
+			g.sweep()
 			g.noted(d, a, 3)
 		},
 	})

@@ -21,8 +21,6 @@ type Store interface {
 	// ones that name what it names, and is to be applied by itself. It returns
 	// which ones were applied and are kept; with an error, none is.
 	InBatch(ctx context.Context, ds []*Delivery, apply func(tx DeliveryTx, i int) error) (applied []bool, err error)
-	// Parked returns those of the connections on which a delivery waits.
-	Parked(ctx context.Context, connections []string) ([]string, error)
 
 	// Get returns a verification of the scope.
 	Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)

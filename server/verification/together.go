@@ -1,9 +1,6 @@
 package verification
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Outcome is what became of one delivery of several.
 type Outcome struct {
@@ -17,10 +14,9 @@ type Outcome struct {
 // DeliverTogether does what Deliver does for deliveries that arrived together, in
 // their order and with one commit. The same code judges them. What cannot be
 // applied this way is left out, whatever the reason, and so are later deliveries
-// that name what it names; the others are not held up by it.
-//
-// The returned function does what is to be done once the outcomes were told.
-func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) (outcomes []Outcome, after func(context.Context)) {
+// that name what it names; the others are not held up by it. What waited for one
+// of them is left to the sweep.
+func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) []Outcome {
 	decoded := make([]Effect, len(ds))
 	for i, d := range ds {
 		decoded[i] = d.Effect
@@ -32,46 +28,21 @@ func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) (outcomes
 		found[i], rungs[i], err = s.take(ctx, tx, ds[i], decoded[i])
 		return err
 	})
+	outcomes := make([]Outcome, len(ds))
 	if err != nil {
 		s.log.WarnContext(ctx, "deliveries could not be applied together; each is tried alone", "count", len(ds), "error", err)
+		applied = make([]bool, len(ds))
 	}
-	outcomes = make([]Outcome, len(ds))
 	for i, d := range ds {
-		if err != nil || !applied[i] {
-			d.Effect, found[i] = decoded[i], nil
+		if !applied[i] {
+			d.Effect = decoded[i]
 			continue
 		}
 		outcomes[i] = Outcome{Applied: true, Effect: d.Effect}
-		if v := found[i]; v != nil {
-			s.waker.Wake(v)
-		}
-	}
-	return outcomes, func(ctx context.Context) { s.reportAll(ctx, ds, outcomes, found, rungs) }
-}
-
-// reportAll tells of what was applied, and looks at what may have waited for it.
-func (s *Service) reportAll(ctx context.Context, ds []*Delivery, outcomes []Outcome, found []*Verification, rungs []Rung) {
-	var connections []string
-	for i, d := range ds {
-		if !outcomes[i].Applied {
-			continue
+		if found[i] != nil {
+			s.waker.Wake(found[i])
 		}
 		s.report(ctx, d, rungs[i])
-		if teaches(found[i], d) && !slices.Contains(connections, d.Connection) {
-			connections = append(connections, d.Connection)
-		}
 	}
-	if len(connections) == 0 {
-		return
-	}
-	waiting, err := s.store.Parked(ctx, connections)
-	if err != nil {
-		s.log.WarnContext(ctx, "could not look for parked deliveries; the sweep will", "error", err)
-		return
-	}
-	for i, d := range ds {
-		if outcomes[i].Applied && teaches(found[i], d) && slices.Contains(waiting, d.Connection) {
-			s.retryParked(ctx, found[i])
-		}
-	}
+	return outcomes
 }

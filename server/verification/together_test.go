@@ -110,7 +110,7 @@ func TestTogetherIsAsOneAfterTheOther(t *testing.T) {
 
 // applyTogether does what the ingress does with deliveries that wait together.
 func (g *gateway) applyTogether(rt *rapid.T, ds []*verification.Delivery) {
-	outcomes, after := g.DeliverTogether(context.Background(), ds)
+	outcomes := g.DeliverTogether(context.Background(), ds)
 	for i, o := range outcomes {
 		if !o.Applied {
 			if _, err := g.Service.Deliver(context.Background(), ds[i]); err != nil {
@@ -118,7 +118,6 @@ func (g *gateway) applyTogether(rt *rapid.T, ds []*verification.Delivery) {
 			}
 		}
 	}
-	after(context.Background())
 }
 
 // outline is a verification and its history without ids and clocks.
@@ -151,8 +150,7 @@ func TestAnyBatchesAtOnceEndWhereTheRulesSay(t *testing.T) {
 			for i := n; i < len(deliveries); i += len(nodes) {
 				mine = append(mine, deliveries[i])
 			}
-			outcomes, after := nodes[n].DeliverTogether(context.Background(), mine)
-			after(context.Background())
+			outcomes := nodes[n].DeliverTogether(context.Background(), mine)
 			for i, o := range outcomes {
 				if !o.Applied {
 					if _, err := nodes[n].Deliver(context.Background(), mine[i]); err != nil {
@@ -190,7 +188,7 @@ func TestANeighbourThatCannotBeStoredFailsAlone(t *testing.T) {
 // applyAll delivers together, and alone what is left; those that must fail do.
 func applyAll(t *testing.T, g *gateway, ds []*verification.Delivery, fails map[int]bool) []verification.Outcome {
 	t.Helper()
-	outcomes, after := g.DeliverTogether(t.Context(), ds)
+	outcomes := g.DeliverTogether(t.Context(), ds)
 	for i, o := range outcomes {
 		if o.Applied {
 			continue
@@ -199,7 +197,6 @@ func applyAll(t *testing.T, g *gateway, ds []*verification.Delivery, fails map[i
 			t.Errorf("delivery %d alone: %v, want a failure: %t", i, err, fails[i])
 		}
 	}
-	after(t.Context())
 	return outcomes
 }
 
@@ -219,8 +216,7 @@ func TestAVerificationThatIsHeldHoldsUpNobodyElse(t *testing.T) {
 	if _, err := holder.Exec(t.Context(), "SELECT 1 FROM verification WHERE id = $1 FOR UPDATE", held); err != nil {
 		t.Fatal(err)
 	}
-	outcomes, after := g.DeliverTogether(t.Context(), ds)
-	after(t.Context())
+	outcomes := g.DeliverTogether(t.Context(), ds)
 	if outcomes[0].Applied || !outcomes[1].Applied || outcomes[2].Applied {
 		t.Fatalf("applied are %v, want the second only", outcomes)
 	}
@@ -257,8 +253,7 @@ func TestListsAreStoredAsTheyAre(t *testing.T) {
 	d := withID(g.webhook(passed), id.String())
 	d.Event.Refs = []string{`a"b`, `back\slash`, "{curly}", "comma,", "", "NULL", " space ", "newline\n", "ünï☃", `\"`, "'"}
 	d.Event.ReasonCodes = []string{"one", `t"wo`}
-	outcomes, after := g.DeliverTogether(t.Context(), []*verification.Delivery{d})
-	after(t.Context())
+	outcomes := g.DeliverTogether(t.Context(), []*verification.Delivery{d})
 	if !outcomes[0].Applied || outcomes[0].Effect != applied {
 		t.Fatalf("it was %+v", outcomes[0])
 	}
@@ -291,7 +286,7 @@ func TestListsAreStoredAsTheyAre(t *testing.T) {
 	}
 }
 
-// What waited for a binding is looked at after the batch that brought it.
+// What waited for a binding is freed by the next sweep.
 func TestABatchFreesWhatWaitedForIt(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
@@ -306,5 +301,6 @@ func TestABatchFreesWhatWaitedForIt(t *testing.T) {
 	if !outcomes[0].Applied {
 		t.Fatal("what names its verification was left out")
 	}
+	g.sweep()
 	g.stored(waits, applied)
 }
