@@ -1,6 +1,11 @@
 package rpc
 
 import (
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/contract"
@@ -25,12 +30,32 @@ func toProto(v *verification.Verification, p access.Principal) *verigatev1.Verif
 	return shown
 }
 
-// toUpdate is what a phone may see.
-func toUpdate(v *verification.Verification, kind verigatev1.StatusUpdateKind) *verigatev1.StatusUpdate {
+// status is what a phone may see of a verification, and what an open stream
+// keeps of it.
+type status struct {
+	id          uuid.UUID
+	state       verification.State
+	version     int64
+	reasonCodes []string
+	// updated is in microseconds since 1970: as exact as the database keeps it, so
+	// that a state looks the same whichever way it came.
+	updated int64
+}
+
+// statusOf says where a verification stands.
+func statusOf(v *verification.Verification) status {
+	return status{
+		id: v.ID, state: v.State, version: v.Version, reasonCodes: v.ReasonCodes,
+		updated: v.UpdateTime.UnixMicro(),
+	}
+}
+
+// update says a status in a message.
+func (s *status) update(kind verigatev1.StatusUpdateKind) *verigatev1.StatusUpdate {
 	return &verigatev1.StatusUpdate{
-		Kind: kind, VerificationId: v.ID.String(),
-		State: contract.State(v.State), Result: contract.Result(v.Result()), Version: v.Version,
-		ReasonCodes: v.ReasonCodes, UpdateTime: contract.Timestamp(v.UpdateTime), Terminal: v.State.Terminal(),
+		Kind: kind, VerificationId: s.id.String(),
+		State: contract.State(s.state), Result: contract.Result(s.state.Result()), Version: s.version,
+		ReasonCodes: s.reasonCodes, UpdateTime: timestamppb.New(time.UnixMicro(s.updated)), Terminal: s.state.Terminal(),
 	}
 }
 

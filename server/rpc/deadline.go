@@ -8,8 +8,8 @@ import (
 	"connectrpc.com/connect/v2"
 )
 
-// defaultWriteTimeout is Timing.Write when that is zero.
-const defaultWriteTimeout = 10 * time.Second
+// answerTimeout is how long the answer of a unary call may take to leave.
+const answerTimeout = 10 * time.Second
 
 type writeControlKey struct{}
 
@@ -26,9 +26,6 @@ func WithWriteControl(next http.Handler) http.Handler {
 // deadline again: on HTTP/2 one that expires resets the stream even when
 // nothing is being written.
 func armWriteDeadline(ctx context.Context, timeout time.Duration) func() {
-	if timeout == 0 {
-		timeout = defaultWriteTimeout
-	}
 	control, ok := ctx.Value(writeControlKey{}).(*http.ResponseController)
 	if !ok || control.SetWriteDeadline(time.Now().Add(timeout)) != nil {
 		return func() {}
@@ -68,7 +65,7 @@ type boundStream struct {
 // Send implements connect.ServerStream.
 func (s *boundStream) Send(msg any) error {
 	if s.unary {
-		_ = s.control.SetWriteDeadline(time.Now().Add(defaultWriteTimeout))
+		_ = s.control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	}
 	return s.ServerStream.Send(msg)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/contract"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
@@ -31,10 +32,8 @@ type Events struct {
 	// Feed says when to read on.
 	Feed   *watch.Feed
 	Access Authenticator
-	Timing Timing
-	// Draining is closed when this node wants its streams to end, over
-	// Timing.DrainSpread from then on.
-	Draining <-chan struct{}
+	// Lot is where open streams live.
+	Lot *park.Lot
 
 	mu   sync.Mutex
 	open map[string]int

@@ -18,6 +18,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/verification"
@@ -172,22 +173,15 @@ type eventEdge struct {
 	api     *connect.Server
 }
 
-func newEventEdge(t *testing.T, timing rpc.Timing) *eventEdge {
+func newEventEdge(t *testing.T, timing park.Timing) *eventEdge {
 	t.Helper()
 	e := &eventEdge{t: t, log: &chronicle{}, tenants: &tenants{}, drain: make(chan struct{})}
 	logger := telemetry.NewLogger(&safeBuffer{}, slog.LevelDebug, true)
 	e.feed = watch.NewFeed(e.log, time.Hour, logger)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		e.feed.Run(ctx)
-		close(done)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	e.events = &rpc.Events{Reader: e.log, Feed: e.feed, Access: e.tenants, Timing: timing, Draining: e.drain}
+	running(t, e.feed.Run)
+	lot := park.NewLot(timing, e.drain, logger)
+	running(t, lot.Run)
+	e.events = &rpc.Events{Reader: e.log, Feed: e.feed, Access: e.tenants, Lot: lot}
 	e.api = connect.NewServer(
 		rpc.Observe(&calls{}, logger, time.Now), rpc.BoundUploads(time.Minute), rpc.LimitAddress(unlimited{}),
 		rpc.Authenticate(e.tenants, &calls{}, logger), rpc.LimitCaller(unlimited{}), validate.NewServerInterceptor(), rpc.Storable())

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/contract"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
@@ -34,13 +36,13 @@ func (e *Events) StreamEvents(ctx context.Context, r *verigatev1.StreamEventsReq
 	}
 	t := &teller{
 		events: e, principal: p, stream: stream, feed: feed,
-		query: eventQuery(p.Scope, after, r.GetFilter(), streamPage), again: make(chan struct{}),
+		query: eventQuery(p.Scope, after, r.GetFilter(), streamPage),
 	}
-	close(t.again)
 	return toConnect(t.run(ctx))
 }
 
-// teller is one open stream of events. One goroutine owns it.
+// teller is one open stream of events: it implements park.Live. A backend has one
+// or a few, so the handler waits for the end.
 type teller struct {
 	events    *Events
 	principal access.Principal
@@ -48,9 +50,8 @@ type teller struct {
 	feed      *watch.Subscription
 	// query is the next page to read: after what was looked at so far.
 	query verification.EventQuery
-	// behind tells that there is more to read at once; again always receives.
+	// behind tells that there is more to read at once.
 	behind bool
-	again  chan struct{}
 }
 
 func (t *teller) run(ctx context.Context) error {
@@ -62,22 +63,27 @@ func (t *teller) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return keep(ctx, t, t.events.Timing, t.events.Draining)
+	return t.events.Lot.Keep(ctx, t, false)
 }
 
-// news never waits while there is more to read, and leaves room for heartbeats
-// and the drain between two pages.
-func (t *teller) news() <-chan struct{} {
+// Begin implements park.Live.
+func (t *teller) Begin(s *park.Stream) {
+	t.feed.Notify(s)
 	if t.behind {
-		return t.again
+		s.News()
 	}
-	return t.feed.C
 }
 
-func (t *teller) follow(ctx context.Context) (done bool, err error) {
-	_, err = t.page(ctx)
-	return false, err
+// Follow implements park.Live.
+func (t *teller) Follow(ctx context.Context) (park.Next, error) {
+	if _, err := t.page(ctx); err != nil || !t.behind {
+		return park.Wait, err
+	}
+	return park.More, nil
 }
+
+// Over implements park.Live: the handler gives back what the stream holds.
+func (*teller) Over(err error) error { return err }
 
 // page reads one page and sends it. Nobody is told anything whose credential
 // ended.
@@ -122,8 +128,9 @@ func (t *teller) tell(ctx context.Context, record *verification.Record) error {
 	})
 }
 
-// heartbeat looks first whether the credential ended while the stream lasted.
-func (t *teller) heartbeat(ctx context.Context) error {
+// Heartbeat implements park.Live. It looks first whether the credential ended
+// while the stream lasted.
+func (t *teller) Heartbeat(ctx context.Context) error {
 	if err := t.events.Access.Recheck(ctx, t.principal); err != nil {
 		return err
 	}
@@ -138,13 +145,15 @@ func (t *teller) beat(ctx context.Context) error {
 	})
 }
 
-func (t *teller) drain(ctx context.Context, after *durationpb.Duration) error {
+// Drain implements park.Live.
+func (t *teller) Drain(ctx context.Context, after time.Duration) error {
 	return t.write(ctx, &verigatev1.StreamEventsResponse{
 		Kind: verigatev1.StreamEventsKind_STREAM_EVENTS_KIND_DRAIN, Cursor: cursorText(t.query.After, t.query.Scope),
-		ReconnectAfter: after,
+		ReconnectAfter: durationpb.New(after),
 	})
 }
 
 func (t *teller) write(ctx context.Context, message *verigatev1.StreamEventsResponse) error {
-	return t.events.Timing.bound(ctx, func() error { return t.stream.Send(message) })
+	defer armWriteDeadline(ctx, t.events.Lot.WriteTimeout())()
+	return t.stream.Send(message)
 }

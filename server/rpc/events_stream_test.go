@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -132,7 +133,7 @@ func TestAnotherTenantsEventsCauseNoRead(t *testing.T) {
 
 func TestHeartbeatsCarryWhatTheFilterHeldBack(t *testing.T) {
 	t.Parallel()
-	e := newEventEdge(t, rpc.Timing{Heartbeat: 20 * time.Millisecond, MaxAge: time.Hour})
+	e := newEventEdge(t, park.Timing{Heartbeat: 20 * time.Millisecond, MaxAge: time.Hour})
 	const held = 3 * looksAt
 	e.happen(held, nil)
 	filter := &verigatev1.EventFilter{Flows: []string{"kyc"}}
@@ -165,7 +166,7 @@ func TestAnEventStreamTellsNothingToACredentialThatEnded(t *testing.T) {
 	t.Parallel()
 	t.Run("at the next heartbeat", func(t *testing.T) {
 		t.Parallel()
-		e := newEventEdge(t, rpc.Timing{Heartbeat: 20 * time.Millisecond, MaxAge: time.Hour})
+		e := newEventEdge(t, park.Timing{Heartbeat: 20 * time.Millisecond, MaxAge: time.Hour})
 		s := e.stream(&verigatev1.StreamEventsRequest{})
 		s.heartbeat()
 		e.tenants.end()
@@ -190,14 +191,17 @@ func TestAnEventStreamTellsNothingToACredentialThatEnded(t *testing.T) {
 
 func TestAnEventStreamIsDrainedWithItsCursor(t *testing.T) {
 	t.Parallel()
-	for name, begin := range map[string]func(e *eventEdge){
-		"when its node ends": func(e *eventEdge) { close(e.drain) },
-		"when it is old":     func(e *eventEdge) { e.events.Timing.MaxAge = 50 * time.Millisecond },
+	for name, c := range map[string]struct {
+		age   time.Duration
+		begin func(e *eventEdge)
+	}{
+		"when its node ends": {time.Hour, func(e *eventEdge) { close(e.drain) }},
+		"when it is old":     {50 * time.Millisecond, func(*eventEdge) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEventEdge(t, slowTiming())
-			begin(e)
+			e := newEventEdge(t, park.Timing{Heartbeat: time.Hour, MaxAge: c.age})
+			c.begin(e)
 			only := e.happen(1, nil)[0]
 			s := e.stream(&verigatev1.StreamEventsRequest{})
 			cursor := s.event(only).GetCursor()
@@ -215,7 +219,7 @@ func TestAnEventStreamIsDrainedWithItsCursor(t *testing.T) {
 
 func TestAStreamThatHasMuchToReadIsDrainedAllTheSame(t *testing.T) {
 	t.Parallel()
-	e := newEventEdge(t, rpc.Timing{Heartbeat: time.Hour, MaxAge: 100 * time.Millisecond})
+	e := newEventEdge(t, park.Timing{Heartbeat: time.Hour, MaxAge: 100 * time.Millisecond})
 	// Whatever it reads, there is always more.
 	e.log.reading = func() { e.happen(looksAt+1, nil) }
 	s := e.stream(&verigatev1.StreamEventsRequest{})

@@ -15,7 +15,7 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/access/enduser"
-	"github.com/verigate/verigate/server/rpc"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/secret"
 	"github.com/verigate/verigate/server/verification"
 )
@@ -82,7 +82,7 @@ type gateway struct {
 	clock time.Time
 }
 
-func newGateway(t *testing.T, timing rpc.Timing) *gateway {
+func newGateway(t *testing.T, timing park.Timing) *gateway {
 	t.Helper()
 	g := &gateway{clock: time.Now()}
 	keys := &vault{}
@@ -92,7 +92,7 @@ func newGateway(t *testing.T, timing rpc.Timing) *gateway {
 	}
 	limits := access.NewLimits(
 		func() access.Rates { g.mu.Lock(); defer g.mu.Unlock(); return g.rates }, g.now, func(string) {})
-	g.edge = newEdgeWith(auth, limits, keys, timing, time.Minute)
+	g.edge = newEdgeWith(t, auth, limits, keys, timing, time.Minute)
 	g.admin = &access.Admin{Store: keys, Random: rand.Reader, Now: g.now}
 	g.row.change(func(v *verification.Verification) {
 		v.Subject, v.Reference, v.Flow = "alice", "order-1", "identity"

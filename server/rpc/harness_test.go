@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/rpc"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/transport"
@@ -99,25 +101,44 @@ type edge struct {
 	drain   chan struct{}
 }
 
+// running has something run until the test is over.
+func running(t *testing.T, run func(ctx context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
 // newEdge lets everybody in; upload is the time for one request message.
-func newEdge(timing rpc.Timing, upload time.Duration) *edge {
-	return newEdgeWith(everybody{}, unlimited{}, &vault{}, timing, upload)
+func newEdge(t *testing.T, timing park.Timing, upload time.Duration) *edge {
+	return newEdgeWith(t, everybody{}, unlimited{}, &vault{}, timing, upload)
 }
 
 // newEdgeWith puts the interceptors in the order of the process.
-func newEdgeWith(auth rpc.Authenticator, limits rpc.Limits, keys *vault, timing rpc.Timing, upload time.Duration) *edge {
+func newEdgeWith(t *testing.T, auth rpc.Authenticator, limits rpc.Limits, keys *vault, timing park.Timing, upload time.Duration) *edge {
 	e := &edge{
 		row: &row{audit: keys.add, v: verification.Verification{
 			ID: uuid.Must(uuid.NewV7()), Scope: scope(), State: verification.Pending, Version: 1,
 		}},
-		vault: keys, hub: watch.NewHub(100), calls: &calls{}, logs: &safeBuffer{}, drain: make(chan struct{}),
+		vault: keys, calls: &calls{}, logs: &safeBuffer{}, drain: make(chan struct{}),
 	}
 	log := telemetry.NewLogger(e.logs, slog.LevelDebug, true)
+	e.hub = watch.NewHub(100, e.row, log)
+	running(t, e.hub.Run)
+	lot := park.NewLot(timing, e.drain, log)
+	running(t, lot.Run)
 	domain := verification.NewService(verification.Deps{
 		Store: e.row, Catalog: oneFlow{}, Waker: e.hub, Meter: deaf{}, Log: log, Now: time.Now, Random: rand.Reader,
 	})
 	e.service = &rpc.Service{
-		Verifications: domain, Hub: e.hub, Tokens: testTokens, Access: auth, Limits: limits, Timing: timing, Draining: e.drain,
+		Verifications: domain, Hub: e.hub, Tokens: testTokens, Access: auth, Limits: limits, Lot: lot, Draining: e.drain,
 	}
 	e.api = connect.NewServer(
 		rpc.Observe(e.calls, log, time.Now), rpc.BoundUploads(upload), rpc.LimitAddress(limits),
@@ -131,10 +152,10 @@ func newEdgeWith(auth rpc.Authenticator, limits rpc.Limits, keys *vault, timing 
 	return e
 }
 
-func slowTiming() rpc.Timing { return rpc.Timing{Heartbeat: time.Hour, MaxAge: time.Hour} }
+func slowTiming() park.Timing { return park.Timing{Heartbeat: time.Hour, MaxAge: time.Hour} }
 
 // move changes the row and wakes its watchers.
-func (e *edge) move(state verification.State) { e.hub.Wake(e.row.v.ID, e.row.set(state)) }
+func (e *edge) move(state verification.State) { e.hub.Wake(e.row.set(state)) }
 
 func (e *edge) id() string { return e.row.v.ID.String() }
 
@@ -153,8 +174,19 @@ func (e *edge) serve(t *testing.T) string {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	noProxies := func() transport.Addresses { return transport.Addresses{} }
-	server := httptest.NewUnstartedServer(telemetry.WithRequestID(transport.WithAddress(rpc.WithWriteControl(mux), noProxies)))
+	handler := telemetry.WithRequestID(transport.WithAddress(rpc.WithWriteControl(mux), noProxies))
+	server := httptest.NewUnstartedServer(park.Handler(handler, verigatev1connect.VerificationServiceWatchStatusProcedure))
 	server.Config.Protocols = protocols
+	// Little is on its way at a time, so that a reader that does not read is noticed
+	// soon.
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			if err := tcp.SetWriteBuffer(4 << 10); err != nil {
+				t.Error(err)
+			}
+		}
+		return ctx
+	}
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL

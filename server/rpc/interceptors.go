@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"connectrpc.com/connect/v2"
 
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/transport"
 	"github.com/verigate/verigate/server/verification"
@@ -71,6 +73,7 @@ func LimitCaller(limits Limits) connect.ServerInterceptor {
 // Authenticate is an interceptor that admits nobody without a credential that
 // is good for the call, before anything of the request is decoded.
 func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.ServerInterceptor {
+	g := &gate{meter: meter, log: log}
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			header := ""
@@ -87,14 +90,29 @@ func Authenticate(auth Authenticator, meter Meter, log *slog.Logger) connect.Ser
 			if err == nil {
 				err = next(context.WithValue(ctx, principalKey{}, p), spec, stream)
 			}
-			if refusal := access.RefusalOf(err); refusal != nil {
-				meter.Unauthenticated(refusal.Reason)
-				log.InfoContext(ctx, "credential refused", "procedure", spec.Procedure, "reason", refusal.Reason,
-					"why", refusal.Error(), "address", transport.Address(ctx))
+			procedure, address, detached := spec.Procedure, transport.Address(ctx), telemetry.Detach(ctx)
+			if park.Later(ctx, func(err error) error { return g.passed(detached, procedure, address, err) }) {
+				return err
 			}
-			return toConnect(err)
+			return g.passed(ctx, procedure, address, err)
 		}
 	}
+}
+
+// gate tells the operator of refused credentials.
+type gate struct {
+	meter Meter
+	log   *slog.Logger
+}
+
+// passed looks at how a call ended: a credential may be refused while it lasts.
+func (g *gate) passed(ctx context.Context, procedure string, address netip.Addr, err error) error {
+	if refusal := access.RefusalOf(err); refusal != nil {
+		g.meter.Unauthenticated(refusal.Reason)
+		g.log.InfoContext(ctx, "credential refused", "procedure", procedure, "reason", refusal.Reason,
+			"why", refusal.Error(), "address", address)
+	}
+	return toConnect(err)
 }
 
 // kindOf says who calls as far as a log may know.
@@ -116,24 +134,40 @@ func principal(ctx context.Context) access.Principal {
 	return p
 }
 
-// Observe is an interceptor that logs and counts every call once and turns a
-// panic into an internal error. It is the outermost.
+// Observe is an interceptor that logs and counts every call once, when it is
+// over, and turns a panic into an internal error. It is the outermost.
 func Observe(meter Meter, log *slog.Logger, now func() time.Time) connect.ServerInterceptor {
+	o := &observer{meter: meter, log: log, now: now}
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
-			began := now()
+			procedure, began := spec.Procedure, now()
 			defer func() {
 				if r := recover(); r != nil {
 					log.ErrorContext(ctx, "panic in a handler", "procedure", spec.Procedure, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 					err = toConnect(verification.NewError(verification.KindInternal, "INTERNAL", "internal error"))
 				}
-				took := now().Sub(began)
-				meter.Called(spec.Procedure, codeText(err), took)
-				log.Log(ctx, level(err), "call", "procedure", spec.Procedure, "code", codeText(err), "took", took, "cause", cause(err))
+				detached := telemetry.Detach(ctx)
+				if !park.Later(ctx, func(err error) error { return o.over(detached, procedure, began, err) }) {
+					_ = o.over(ctx, procedure, began, err)
+				}
 			}()
 			return next(ctx, spec, stream)
 		}
 	}
+}
+
+// observer logs and counts calls.
+type observer struct {
+	meter Meter
+	log   *slog.Logger
+	now   func() time.Time
+}
+
+func (o *observer) over(ctx context.Context, procedure string, began time.Time, err error) error {
+	took := o.now().Sub(began)
+	o.meter.Called(procedure, codeText(err), took)
+	o.log.Log(ctx, level(err), "call", "procedure", procedure, "code", codeText(err), "took", took, "cause", cause(err))
+	return err
 }
 
 func codeText(err error) string {

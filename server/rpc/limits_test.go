@@ -165,7 +165,7 @@ func (l *listener) Start(_ access.Principal, s string) error { return l.note("st
 func TestTheLimitsAreAskedAboutTheCallersAddressThenItselfThenItsSubject(t *testing.T) {
 	t.Parallel()
 	limits := &listener{}
-	e := newEdgeWith(everybody{}, limits, &vault{}, slowTiming(), time.Minute)
+	e := newEdgeWith(t, everybody{}, limits, &vault{}, slowTiming(), time.Minute)
 	_, err := overHTTP(t, e.serve(t), false).StartVerification(t.Context(), &verigatev1.StartVerificationRequest{Flow: "identity", Subject: "alice"})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ var errMarked = errors.New("marked cause")
 
 func TestAPanicBecomesAnInternalErrorAndAnErrorLine(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	e.row.reading = func() { panic("marked panic") }
 	_, err := e.inProcess().GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Id: e.id()})
 	if connect.CodeOf(err) != connect.CodeInternal || strings.Contains(err.Error(), "marked") {
@@ -33,7 +33,7 @@ func TestAPanicBecomesAnInternalErrorAndAnErrorLine(t *testing.T) {
 
 func TestACallIsOneLineWithItsIDs(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	if _, err := overHTTP(t, e.serve(t), false).GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Id: e.id()}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestOurFaultsAreLoggedAsSuch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(slowTiming(), time.Minute)
+			e := newEdge(t, slowTiming(), time.Minute)
 			e.row.fail(c.err)
 			if _, err := e.inProcess().GetVerification(t.Context(), &verigatev1.GetVerificationRequest{Id: e.id()}); err == nil {
 				t.Fatal("no error")
@@ -73,6 +73,53 @@ func TestOurFaultsAreLoggedAsSuch(t *testing.T) {
 			log := e.logs.String()
 			if !strings.Contains(log, `"level":"`+c.level+`"`) || strings.Contains(log, errMarked.Error()) != c.cause {
 				t.Errorf("logged %s, want level %s and the cause %t", log, c.level, c.cause)
+			}
+		})
+	}
+}
+
+func TestAnOpenStreamIsOneLineWithItsIDsWhenItEnds(t *testing.T) {
+	t.Parallel()
+	for name, http2 := range map[string]bool{"over HTTP 1.1": false, "over HTTP 2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEdge(t, slowTiming(), time.Minute)
+			stream, err := overHTTP(t, e.serve(t), http2).WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = stream.Close() })
+			if _, err := stream.Receive(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is parked", func() bool { return e.service.Lot.Count() == 1 })
+			if log := e.logs.String(); log != "" {
+				t.Errorf("while it is open the log says %s", log)
+			}
+			const open = 50 * time.Millisecond
+			<-time.After(open)
+			e.move(verification.Approved)
+			for err == nil {
+				_, err = stream.Receive()
+			}
+			eventually(t, "the line is written", func() bool { return e.logs.String() != "" })
+			var line struct {
+				Code    string        `json:"code"`
+				ID      string        `json:"verification_id"`
+				Request string        `json:"request_id"`
+				Caller  string        `json:"caller"`
+				Took    time.Duration `json:"took"`
+			}
+			if err := json.Unmarshal([]byte(e.logs.String()), &line); err != nil {
+				t.Fatal(err)
+			}
+			if line.Code != "ok" || line.ID != e.id() || line.Request == "" || line.Caller != "key:k" || line.Took < open {
+				t.Errorf("logged %+v", line)
+			}
+			e.calls.mu.Lock()
+			defer e.calls.mu.Unlock()
+			if len(e.calls.codes) != 1 || e.calls.codes[0] != "ok" {
+				t.Errorf("counted %v", e.calls.codes)
 			}
 		})
 	}

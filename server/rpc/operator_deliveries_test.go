@@ -156,7 +156,7 @@ func TestADeliveryIsReplayed(t *testing.T) {
 
 func TestAReplayWithoutAdaptersSaysWhereToGo(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	id := e.row.drawer.keep(parked())
 	o := &rpc.Operator{Verifications: e.service.Verifications}
 	_, err := o.ReplayDelivery(rpc.AsOperator(t.Context(), scope(), "command:root@host"), &verigatev1.ReplayDeliveryRequest{Id: id.String()})

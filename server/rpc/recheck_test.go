@@ -12,7 +12,7 @@ import (
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
-	"github.com/verigate/verigate/server/rpc"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/verification"
 )
 
@@ -74,7 +74,7 @@ func TestAStreamEndsWithItsCredentialAtTheNextHeartbeat(t *testing.T) {
 	for name, begin := range endings() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, rpc.Timing{Heartbeat: 50 * time.Millisecond, MaxAge: time.Hour})
+			g := newGateway(t, park.Timing{Heartbeat: 50 * time.Millisecond, MaxAge: time.Hour})
 			credential, end := begin(t, g)
 			// Without a network between, no more than one message is on its way.
 			stream := g.follow(t, verigatev1connect.NewVerificationServiceClient(
@@ -176,7 +176,7 @@ func TestADatabaseThatIsAwayEndsStreamsAsUnavailable(t *testing.T) {
 	away := verification.NewError(verification.KindUnavailable, "DATABASE_UNAVAILABLE", "retry")
 	t.Run("at a heartbeat", func(t *testing.T) {
 		t.Parallel()
-		g := newGateway(t, rpc.Timing{Heartbeat: 30 * time.Millisecond, MaxAge: time.Hour})
+		g := newGateway(t, park.Timing{Heartbeat: 30 * time.Millisecond, MaxAge: time.Hour})
 		_, text := g.key(t, access.VerificationsRead)
 		stream := g.watching(t, text)
 		g.vault.fail(away)

@@ -17,8 +17,9 @@ type row struct {
 
 	mu sync.Mutex
 	v  verification.Verification
-	// err is what a read returns, if set.
-	err error
+	// err is what a read returns, if set, and failed how often one did.
+	err    error
+	failed int
 	// reading and read, if set, are called before and after each read.
 	reading, read func()
 	// referred are the subjects that were asked for with a reference.
@@ -43,6 +44,13 @@ func (r *row) fail(err error) {
 	r.err = err
 }
 
+// failures is how many reads failed.
+func (r *row) failures() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
 // Get implements verification.Store.
 func (r *row) Get(ctx context.Context, s verification.Scope, id uuid.UUID) (*verification.Verification, error) {
 	if r.reading != nil {
@@ -56,6 +64,15 @@ func (r *row) Get(ctx context.Context, s verification.Scope, id uuid.UUID) (*ver
 		read()
 	}
 	return v, err
+}
+
+// Verifications implements watch.Rows.
+func (r *row) Verifications(ctx context.Context, ids []uuid.UUID) ([]*verification.Verification, error) {
+	v, err := r.find(ctx, func(v *verification.Verification) bool { return slices.Contains(ids, v.ID) })
+	if v == nil {
+		return nil, err
+	}
+	return []*verification.Verification{v}, nil
 }
 
 // GetByReference implements verification.Store.
@@ -72,6 +89,7 @@ func (r *row) find(ctx context.Context, is func(*verification.Verification) bool
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
+		r.failed++
 		return nil, r.err
 	}
 	if err := ctx.Err(); err != nil {
@@ -93,12 +111,13 @@ func (r *row) List(_ context.Context, q verification.ListQuery) ([]*verification
 }
 
 // set stores the next version.
-func (r *row) set(state verification.State) int64 {
+func (r *row) set(state verification.State) *verification.Verification {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.v.State = state
 	r.v.Version++
-	return r.v.Version
+	v := r.v
+	return &v
 }
 
 // change alters the row as somebody else would.

@@ -11,7 +11,6 @@ package rpc
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +19,7 @@ import (
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
 	"github.com/verigate/verigate/server/contract"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/telemetry"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
@@ -38,26 +38,14 @@ type Service struct {
 	Tokens        func() *access.Tokens
 	Access        Authenticator
 	Limits        Limits
-	Timing        Timing
+	// Lot is where open streams live.
+	Lot *park.Lot
 	// MaxPerToken is how many watchers one client token or end user may have on
 	// this node, MaxPerKey how many one API key; zero for no limit.
 	MaxPerToken int
 	MaxPerKey   int
-	// Draining is closed when this node wants its streams to end, over
-	// Timing.DrainSpread from then on.
+	// Draining is closed when this node wants long polls to end.
 	Draining <-chan struct{}
-}
-
-// Timing is how streams live.
-type Timing struct {
-	// Heartbeat is the mean time between heartbeats; each is ± 20 %.
-	Heartbeat time.Duration
-	// MaxAge ends a stream at a random age between half of it and it.
-	MaxAge time.Duration
-	// DrainSpread is over how long streams end when the node drains.
-	DrainSpread time.Duration
-	// Write is how long one message may take to leave; zero means 10 s.
-	Write time.Duration
 }
 
 var _ verigatev1connect.VerificationServiceHandler = (*Service)(nil)
@@ -168,18 +156,21 @@ func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verifica
 		return nil, err
 	}
 	defer watcher.Close()
+	woken := make(bell, 1)
+	watcher.Notify(woken)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	v, err = s.get(ctx, p, v.ID.String())
 	for {
-		if err = s.Access.Recheck(ctx, p); err != nil {
-			return nil, err
+		if refused := s.Access.Recheck(ctx, p); refused != nil {
+			return nil, refused
 		}
-		v, err = s.get(ctx, p, v.ID.String())
 		if err != nil || v.Version > after {
 			return v, err
 		}
 		select {
-		case <-watcher.C:
+		case <-woken:
+			v, err = newer(p, v, watcher.Take())
 		case <-timer.C:
 			return v, s.Access.Recheck(ctx, p)
 		case <-s.Draining:
@@ -187,6 +178,32 @@ func (s *Service) waitNewer(ctx context.Context, p access.Principal, v *verifica
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// bell rings for a handler that waits.
+type bell chan struct{}
+
+// News implements watch.Waiter.
+func (b bell) News() {
+	select {
+	case b <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// newer returns the newer of what a principal has seen and of news, if it may see
+// those.
+func newer(p access.Principal, v *verification.Verification, news *watch.News) (*verification.Verification, error) {
+	switch {
+	case news == nil:
+		return v, nil
+	case !p.MaySee(news.Verification):
+		return nil, verification.ErrNotFound
+	case news.Verification.Version > v.Version:
+		return news.Verification, nil
+	default:
+		return v, nil
 	}
 }
 
@@ -256,13 +273,4 @@ func parseID(ctx context.Context, text string) (uuid.UUID, error) {
 	}
 	telemetry.NoteVerification(ctx, id)
 	return id, nil
-}
-
-// between returns a random duration from low to high. It spreads load and keeps
-// no secret.
-func between(low, high time.Duration) time.Duration {
-	if high <= low {
-		return low
-	}
-	return low + rand.N(high-low)
 }

@@ -1,20 +1,37 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"os"
+	"time"
+	"unique"
 
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connectproto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/access"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/verification"
 	"github.com/verigate/verigate/server/watch"
 )
 
+// Short names for the kinds of messages.
+const (
+	snapshot  = verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_SNAPSHOT
+	update    = verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_UPDATE
+	heartbeat = verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_HEARTBEAT
+	drain     = verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_DRAIN
+)
+
 // WatchStatus implements VerificationService. The order matters: register,
 // read, send, then follow; so nothing is missed between the read and the
-// registration.
+// registration. Over HTTP the stream is parked then: it lives on when this has
+// returned.
 func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequest, stream verigatev1connect.VerificationServiceWatchStatusServerStream) error {
 	p := principal(ctx)
 	id, err := parseID(ctx, r.GetId())
@@ -36,67 +53,172 @@ func (s *Service) WatchStatus(ctx context.Context, r *verigatev1.WatchStatusRequ
 		}
 		return toConnect(err)
 	}
-	defer watcher.Close()
+	kept := false
+	defer func() {
+		if !kept {
+			watcher.Close()
+		}
+	}()
 	v, err := s.get(ctx, p, r.GetId())
 	if err != nil {
 		return toConnect(err)
 	}
-	f := &follower{service: s, principal: p, stream: stream, watcher: watcher, current: v, revisions: r.GetFollowRevisions()}
-	return toConnect(f.run(ctx))
+	watcher.Saw(v.Version)
+	f := &follower{
+		service: s, principal: lean(p), stream: &stream, json: wantsJSON(ctx), watcher: watcher,
+		shown: statusOf(v), revisions: r.GetFollowRevisions(),
+	}
+	if err := f.write(ctx, f.shown.update(snapshot)); err != nil || f.next() == park.Done {
+		return toConnect(err)
+	}
+	kept = true
+	return s.Lot.Keep(ctx, f, true)
 }
 
-// follower is one open stream. One goroutine owns it.
+// lean drops of a principal what an open stream does not ask, and shares what
+// many have in common.
+func lean(p access.Principal) access.Principal {
+	p.KeyScopes = nil
+	p.KeyID, p.Voucher = unique.Make(p.KeyID).Value(), unique.Make(p.Voucher).Value()
+	p.Scope = unique.Make(p.Scope).Value()
+	return p
+}
+
+// follower is one open stream: it implements park.Live. Of the verification it
+// keeps what a heartbeat says.
 type follower struct {
 	service   *Service
 	principal access.Principal
-	stream    verigatev1connect.VerificationServiceWatchStatusServerStream
+	// stream is for as long as the handler runs, parked for after that.
+	stream    *verigatev1connect.VerificationServiceWatchStatusServerStream
+	parked    *park.Stream
 	watcher   *watch.Watcher
-	current   *verification.Verification
+	shown     status
+	json      bool
 	revisions bool
 }
 
-func (f *follower) run(ctx context.Context) error {
-	if err := f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_SNAPSHOT); err != nil || f.done() {
+// Begin implements park.Live.
+func (f *follower) Begin(s *park.Stream) {
+	if s.Parked() {
+		f.parked, f.stream = s, nil
+	}
+	f.watcher.Notify(s)
+}
+
+// Follow implements park.Live: it tells the newest state, if that is news.
+func (f *follower) Follow(ctx context.Context) (park.Next, error) {
+	news := f.watcher.Take()
+	if news == nil {
+		return park.Wait, nil
+	}
+	if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
+		return park.Wait, err
+	}
+	v := news.Verification
+	if !f.principal.MaySee(v) {
+		return park.Wait, verification.ErrNotFound
+	}
+	if v.Version <= f.shown.version {
+		return park.Wait, nil
+	}
+	f.shown = statusOf(v)
+	return f.next(), f.tell(ctx, news)
+}
+
+// tell sends news, encoded once for all who read the same encoding.
+func (f *follower) tell(ctx context.Context, news *watch.News) error {
+	if f.parked == nil {
+		return f.write(ctx, f.shown.update(update))
+	}
+	framed, err := news.Shared(f.json, func() ([]byte, error) { return f.frame(f.shown.update(update)) })
+	if err != nil {
 		return err
 	}
-	return keep(ctx, f, f.service.Timing, f.service.Draining)
+	return lineError(ctx, f.parked.Send(framed))
 }
 
-func (f *follower) news() <-chan struct{} { return f.watcher.C }
-
-// follow reads the row again and sends it if it is news.
-func (f *follower) follow(ctx context.Context) (done bool, err error) {
-	if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
-		return false, err
-	}
-	v, err := f.service.get(ctx, f.principal, f.current.ID.String())
-	if err != nil || v.Version <= f.current.Version {
-		return f.done(), err
-	}
-	f.current = v
-	return f.done(), f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_UPDATE)
-}
-
-// heartbeat looks first whether the credential ended while the stream lasted.
-func (f *follower) heartbeat(ctx context.Context) error {
+// Heartbeat implements park.Live. It looks first whether the credential ended
+// while the stream lasted.
+func (f *follower) Heartbeat(ctx context.Context) error {
 	if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
 		return err
 	}
-	return f.send(ctx, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_HEARTBEAT)
+	return f.write(ctx, f.shown.update(heartbeat))
 }
 
-func (f *follower) send(ctx context.Context, kind verigatev1.StatusUpdateKind) error {
-	return f.write(ctx, toUpdate(f.current, kind))
+// Drain implements park.Live.
+func (f *follower) Drain(ctx context.Context, after time.Duration) error {
+	last := f.shown.update(drain)
+	last.ReconnectAfter = durationpb.New(after)
+	return f.write(ctx, last)
 }
 
-func (f *follower) drain(ctx context.Context, after *durationpb.Duration) error {
-	update := toUpdate(f.current, verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_DRAIN)
-	update.ReconnectAfter = after
-	return f.write(ctx, update)
+// Over implements park.Live.
+func (f *follower) Over(err error) error {
+	f.watcher.Close()
+	return toConnect(err)
 }
 
-func (f *follower) write(ctx context.Context, update *verigatev1.StatusUpdate) error {
-	return f.service.Timing.bound(ctx, func() error { return f.stream.Send(update) })
+func (f *follower) next() park.Next {
+	if f.shown.state.Terminal() && !f.revisions {
+		return park.Done
+	}
+	return park.Wait
 }
 
-func (f *follower) done() bool { return f.current.State.Terminal() && !f.revisions }
+// write sends one message within a deadline: a reader that stopped reading must
+// not hold the stream for ever.
+func (f *follower) write(ctx context.Context, message *verigatev1.StatusUpdate) error {
+	if f.parked == nil {
+		defer armWriteDeadline(ctx, f.service.Lot.WriteTimeout())()
+		return f.stream.Send(message)
+	}
+	framed, err := f.frame(message)
+	if err != nil {
+		return err
+	}
+	return lineError(ctx, f.parked.Send(framed))
+}
+
+// frame encodes a message as connect does.
+func (f *follower) frame(message *verigatev1.StatusUpdate) ([]byte, error) {
+	const usual = 160
+	buffer := bytes.NewBuffer(make([]byte, park.Prefix, usual))
+	codec := binaryCodec
+	if f.json {
+		codec = jsonCodec
+	}
+	if err := codec.MarshalWrite(context.Background(), buffer, message); err != nil {
+		return nil, err
+	}
+	park.Frame(buffer.Bytes())
+	return buffer.Bytes(), nil
+}
+
+// The codecs that connect speaks unless it is told otherwise.
+var (
+	binaryCodec connect.Codec = connectproto.NewBinaryCodec()
+	jsonCodec   connect.Codec = connectproto.NewJSONCodec()
+)
+
+// wantsJSON reports whether a caller wants its messages encoded so.
+func wantsJSON(ctx context.Context) bool {
+	info, ok := connect.CallInfoForServerContext(ctx)
+	return ok && info.Codec == jsonCodec.Name()
+}
+
+// lineError says why a message did not leave: the caller hung up, or does not
+// read.
+func lineError(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.Join(context.DeadlineExceeded, err)
+	default:
+		return errors.Join(context.Canceled, err)
+	}
+}

@@ -9,18 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
-	"github.com/verigate/verigate/server/rpc"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/verification"
 )
 
 func TestASlowReaderSkipsToTheNewestAndBlocksNobody(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	api := e.inProcess()
 	request := &verigatev1.WatchStatusRequest{Id: e.id()}
 	slow, err := api.WatchStatus(t.Context(), request)
@@ -70,7 +69,7 @@ func TestHeartbeatsFartherApartThanTheWriteDeadlineKeepTheStream(t *testing.T) {
 	for name, http2 := range map[string]bool{"over HTTP 1.1": false, "over HTTP 2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(rpc.Timing{Heartbeat: 700 * time.Millisecond, MaxAge: time.Hour, Write: 250 * time.Millisecond}, time.Minute)
+			e := newEdge(t, park.Timing{Heartbeat: 700 * time.Millisecond, MaxAge: time.Hour, Write: 250 * time.Millisecond}, time.Minute)
 			stream, err := overHTTP(t, e.serve(t), http2).WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +86,7 @@ func TestHeartbeatsFartherApartThanTheWriteDeadlineKeepTheStream(t *testing.T) {
 
 func TestAReaderThatStopsReadingIsCutOff(t *testing.T) {
 	t.Parallel()
-	e := newEdge(rpc.Timing{Heartbeat: time.Microsecond, MaxAge: time.Hour, Write: 50 * time.Millisecond}, time.Minute)
+	e := newEdge(t, park.Timing{Heartbeat: time.Microsecond, MaxAge: time.Hour, Write: 50 * time.Millisecond}, time.Minute)
 	address := strings.TrimPrefix(e.serve(t), "http://")
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
@@ -125,7 +124,7 @@ func TestAnUploadThatDripsIsCutOff(t *testing.T) {
 	for name, credential := range map[string]string{"with a credential": "somebody", "without a good one": "nobody"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(slowTiming(), 50*time.Millisecond)
+			e := newEdge(t, slowTiming(), 50*time.Millisecond)
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.serve(t), "http://"))
 			if err != nil {
 				t.Fatal(err)
@@ -152,7 +151,7 @@ func TestTheUploadsDeadlineEndsNoCallThatWaits(t *testing.T) {
 	for name, http2 := range map[string]bool{"over HTTP 1.1": false, "over HTTP 2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(rpc.Timing{Heartbeat: wait, MaxAge: time.Hour}, upload)
+			e := newEdge(t, park.Timing{Heartbeat: wait, MaxAge: time.Hour}, upload)
 			url := e.serve(t)
 			for method, options := range map[string][]connecthttp.Option{"POST": nil, "GET": {connecthttp.WithHTTPGet()}} {
 				got, err := overHTTP(t, url, http2, options...).GetVerification(t.Context(),
@@ -177,7 +176,7 @@ func TestTheUploadsDeadlineEndsNoCallThatWaits(t *testing.T) {
 
 func TestADecisionBetweenRegisteringAndReadingIsNotMissed(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	decided := false
 	e.row.reading = func() {
 		if !decided {
@@ -195,9 +194,39 @@ func TestADecisionBetweenRegisteringAndReadingIsNotMissed(t *testing.T) {
 	}
 }
 
-func TestALostDatabaseEndsTheStreamAsUnavailable(t *testing.T) {
+func TestAChangeBetweenRegisteringAndReadingIsToldOnce(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	for name, http2 := range map[string]bool{"over HTTP 1.1": false, "over HTTP 2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEdge(t, slowTiming(), time.Minute)
+			reads := 0
+			e.row.reading = func() {
+				// The first read is before the stream is registered.
+				if reads++; reads == 2 {
+					e.move(verification.Processing)
+				}
+			}
+			stream, err := overHTTP(t, e.serve(t), http2).WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = stream.Close() })
+			if u, err := stream.Receive(); err != nil || u.GetVersion() != 2 {
+				t.Fatalf("the first message is %v, %v", u, err)
+			}
+			eventually(t, "it is parked", func() bool { return e.service.Lot.Count() == 1 })
+			e.move(verification.InReview)
+			if u, err := stream.Receive(); err != nil || u.GetVersion() != 3 || u.GetKind() != verigatev1.StatusUpdateKind_STATUS_UPDATE_KIND_UPDATE {
+				t.Errorf("the next is %v, %v", u, err)
+			}
+		})
+	}
+}
+
+func TestALostDatabaseEndsNoOpenStream(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, slowTiming(), time.Minute)
 	stream, err := e.inProcess().WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
 	if err != nil {
 		t.Fatal(err)
@@ -207,15 +236,23 @@ func TestALostDatabaseEndsTheStreamAsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.row.fail(verification.NewError(verification.KindUnavailable, "DATABASE_UNAVAILABLE", "retry"))
-	e.move(verification.Approved)
-	if u, err := stream.Receive(); connect.CodeOf(err) != connect.CodeUnavailable {
-		t.Errorf("got %v, %v; want unavailable", u, err)
+	e.move(verification.Processing)
+	if u, err := stream.Receive(); err != nil || u.GetVersion() != 2 {
+		t.Errorf("what this node did is told as %v, %v; want it without a read", u, err)
+	}
+	// What another node did has to be read, and is as soon as it can be.
+	other := e.row.set(verification.Approved)
+	e.hub.Hint(other.ID, other.Version)
+	eventually(t, "the row is asked for in vain", func() bool { return e.row.failures() > 0 })
+	e.row.fail(nil)
+	if u, err := stream.Receive(); err != nil || u.GetVersion() != 3 || !u.GetTerminal() {
+		t.Errorf("what another did is told as %v, %v", u, err)
 	}
 }
 
 func TestADrainingNodeSendsDrainToNewStreamsToo(t *testing.T) {
 	t.Parallel()
-	e := newEdge(slowTiming(), time.Minute)
+	e := newEdge(t, slowTiming(), time.Minute)
 	close(e.drain)
 	stream, err := e.inProcess().WatchStatus(t.Context(), &verigatev1.WatchStatusRequest{Id: e.id()})
 	if err != nil {
@@ -243,7 +280,7 @@ func TestADrainingNodeSendsDrainToNewStreamsToo(t *testing.T) {
 func TestHeartbeatsVaryByAFifth(t *testing.T) {
 	t.Parallel()
 	const beat = 50 * time.Millisecond
-	e := newEdge(rpc.Timing{Heartbeat: beat, MaxAge: time.Hour}, time.Minute)
+	e := newEdge(t, park.Timing{Heartbeat: beat, MaxAge: time.Hour}, time.Minute)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	stream, err := e.inProcess().WatchStatus(ctx, &verigatev1.WatchStatusRequest{Id: e.id()})

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
@@ -46,6 +47,37 @@ func NoteCaller(ctx context.Context, caller string) {
 	if f, ok := ctx.Value(fieldsKey{}).(*fields); ok {
 		f.caller.Store(&caller)
 	}
+}
+
+// Detach returns a context with what the log lines of ctx carry, and nothing
+// else of it: for what is logged long after the request was read.
+func Detach(ctx context.Context) context.Context {
+	f, ok := ctx.Value(fieldsKey{}).(*fields)
+	if !ok {
+		return context.Background()
+	}
+	return detached{f}
+}
+
+// detached is a context that has the fields and never ends. It takes no room
+// beside them.
+type detached struct{ fields *fields }
+
+// Deadline implements context.Context.
+func (detached) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (detached) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (detached) Err() error { return nil }
+
+// Value implements context.Context.
+func (d detached) Value(key any) any {
+	if _, ok := key.(fieldsKey); ok {
+		return d.fields
+	}
+	return nil
 }
 
 // RequestID returns the id of the request that ctx belongs to; empty if none.

@@ -47,22 +47,34 @@ func NewFeed(head Head, interval time.Duration, log *slog.Logger) *Feed {
 
 // Subscription is one open interest in new events.
 type Subscription struct {
-	// C receives when there may be something new. It holds one wake.
-	C <-chan struct{}
-
 	feed  *Feed
 	scope verification.Scope
-	wake  chan struct{}
+
+	// Under the feed's lock: who is told that there may be something new, and
+	// whether there was before anybody was.
+	waiter Waiter
+	untold bool
 }
 
 // Subscribe registers an interest in new events of a scope, until Close.
 func (f *Feed) Subscribe(scope verification.Scope) *Subscription {
-	wake := make(chan struct{}, 1)
-	s := &Subscription{C: wake, feed: f, scope: scope, wake: wake}
+	s := &Subscription{feed: f, scope: scope}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subscribers[s] = struct{}{}
 	return s
+}
+
+// Notify has a waiter told of new events from now on, and at once of those that
+// came before.
+func (s *Subscription) Notify(waiter Waiter) {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	s.waiter = waiter
+	if s.untold {
+		s.untold = false
+		waiter.News()
+	}
 }
 
 // Close ends the interest. It may be called more than once.
@@ -154,12 +166,12 @@ func (f *Feed) wakeUp(concerned func(verification.Scope) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.subscribers {
-		if !concerned(s.scope) {
-			continue
-		}
-		select {
-		case s.wake <- struct{}{}:
-		default: // a wake is waiting already
+		switch {
+		case !concerned(s.scope):
+		case s.waiter == nil:
+			s.untold = true
+		default:
+			s.waiter.News()
 		}
 	}
 }

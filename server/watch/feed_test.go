@@ -74,11 +74,18 @@ func mine() verification.Scope {
 	return verification.Scope{Project: "shop", Environment: verification.Test}
 }
 
-func subscribe(t *testing.T, feed *watch.Feed) *watch.Subscription {
+// subscriber is a subscription and what tells of news.
+type subscriber struct {
+	*watch.Subscription
+
+	C bell
+}
+
+func subscribe(t *testing.T, feed *watch.Feed) subscriber {
 	t.Helper()
 	s := feed.Subscribe(mine())
 	t.Cleanup(s.Close)
-	return s
+	return subscriber{s, ring(s)}
 }
 
 // within waits for a signal.
@@ -188,7 +195,7 @@ func TestNobodyIsAskedWhileNobodyListens(t *testing.T) {
 	idle, busy := newHead(), newHead()
 	feed, _ := runFeed(t, idle, time.Millisecond)
 	s := feed.Subscribe(mine())
-	within(t, "the first answer wakes", s.C)
+	within(t, "the first answer wakes", ring(s))
 	s.Close()
 	s.Close()
 	if n := feed.Count(); n != 0 {
@@ -226,4 +233,14 @@ func TestAfterAFailureEverybodyLooksAgain(t *testing.T) {
 	if strings.Count(logged, "level=WARN") != 1 || strings.Count(logged, "can be asked for again") != 1 {
 		t.Errorf("one outage should be one warning and one recovery:\n%s", logged)
 	}
+}
+
+func TestWhatIsNewBeforeAnybodyWaitsIsTold(t *testing.T) {
+	t.Parallel()
+	feed, _ := runFeed(t, newHead(), time.Hour)
+	s, other := feed.Subscribe(mine()), subscribe(t, feed)
+	t.Cleanup(s.Close)
+	feed.Poke()
+	within(t, "the other is told", other.C)
+	within(t, "so is who asks later", ring(s))
 }

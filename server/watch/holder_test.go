@@ -39,7 +39,7 @@ func wantFull(t *testing.T, h *watch.Hub, name string) {
 
 func TestAHolderHasAsManyWatchersAsItMayWhateverTheyWatch(t *testing.T) {
 	t.Parallel()
-	h := watch.NewHub(100)
+	h := newHub(100)
 	hold(t, h, "token/a")
 	hold(t, h, "token/a")
 	wantFull(t, h, "token/a")
@@ -49,7 +49,7 @@ func TestAHolderHasAsManyWatchersAsItMayWhateverTheyWatch(t *testing.T) {
 
 func TestAClosedWatcherMakesRoomForItsHolderOnce(t *testing.T) {
 	t.Parallel()
-	h := watch.NewHub(100)
+	h := newHub(100)
 	first := hold(t, h, "token/a")
 	hold(t, h, "token/a")
 	first.Close()
@@ -60,7 +60,7 @@ func TestAClosedWatcherMakesRoomForItsHolderOnce(t *testing.T) {
 
 func TestARefusedWatcherTakesNoPlaceOfItsHolder(t *testing.T) {
 	t.Parallel()
-	h := watch.NewHub(1)
+	h := newHub(1)
 	only := register(t, h, newID())
 	for range 5 {
 		wantFull(t, h, "token/a")
@@ -72,7 +72,7 @@ func TestARefusedWatcherTakesNoPlaceOfItsHolder(t *testing.T) {
 func TestTheZeroHolderIsLimitedByTheNodeOnly(t *testing.T) {
 	t.Parallel()
 	const places = 500
-	h := watch.NewHub(places)
+	h := newHub(places)
 	for range places {
 		register(t, h, newID())
 	}
@@ -83,7 +83,7 @@ func TestTheZeroHolderIsLimitedByTheNodeOnly(t *testing.T) {
 
 func TestAHolderWithoutALimitIsNotCounted(t *testing.T) {
 	t.Parallel()
-	h := watch.NewHub(100)
+	h := newHub(100)
 	for range 10 {
 		w, err := h.Watch(newID(), watch.Holder{Name: "token/a"})
 		if err != nil {
@@ -97,7 +97,7 @@ func TestAHolderWithoutALimitIsNotCounted(t *testing.T) {
 func TestAHoldersLimitHoldsWhenAllComeAtOnce(t *testing.T) {
 	t.Parallel()
 	const most, rounds = 3, 300
-	h := watch.NewHub(1000)
+	h := newHub(1000)
 	ids := []uuid.UUID{newID(), newID()}
 	var open, refused atomic.Int64
 	var all sync.WaitGroup
@@ -112,7 +112,7 @@ func TestAHoldersLimitHoldsWhenAllComeAtOnce(t *testing.T) {
 				if n := open.Add(1); n > most {
 					t.Errorf("%d at a time, want at most %d", n, most)
 				}
-				h.Wake(ids[worker%len(ids)], int64(round+1))
+				h.Wake(at(ids[worker%len(ids)], int64(round+1)))
 				open.Add(-1)
 				w.Close()
 			}

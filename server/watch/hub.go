@@ -1,23 +1,7 @@
-// Package watch knows who is waiting for which verification, and wakes them.
-//
-// A wake says "look again"; it never carries the truth. The Hub is fed twice:
-// at once by the process that committed, and by the Tail, which reads the
-// transition log once or twice a second and so sees what other nodes did. The
-// price follows the number of changes, not of watchers.
-//
-//	commit on this node ─► Hub.Wake ─┐
-//	commit on another ─► log ─► Tail ┴─► Watcher.C ─► its stream reads the row
-//
-// Register first, then read the row, then follow: that order misses nothing.
-// The Feed does the same for event streams: they follow the order of all
-// events, whose length it asks for.
-//
-//	event_head ─► Feed ─► Subscription.C ─► its stream reads on from its cursor
-//
-// It imports verification only, never store, rpc or webhook.
 package watch
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -29,32 +13,30 @@ import (
 // Hub is the watchers of one node. It is safe for concurrent use.
 type Hub struct {
 	limit int
+	rows  Rows
+	log   *slog.Logger
+	// hinted has a token while there is something on the list.
+	hinted chan struct{}
 
-	mu       sync.Mutex
-	watchers map[uuid.UUID]map[*Watcher]struct{}
+	mu sync.Mutex
+	// watchers has the first of each verification; they are chained.
+	watchers map[uuid.UUID]*Watcher
 	// holders counts the watchers of each caller that is limited.
 	holders map[string]int
 	count   int
+	// list are the verifications to read again.
+	list map[uuid.UUID]struct{}
 }
 
 var _ verification.Waker = (*Hub)(nil)
 
-// NewHub returns a Hub that takes up to limit watchers at a time.
-func NewHub(limit int) *Hub {
-	return &Hub{limit: limit, watchers: make(map[uuid.UUID]map[*Watcher]struct{}), holders: make(map[string]int)}
-}
-
-// Watcher is one open interest in one verification.
-type Watcher struct {
-	// C receives when there is something newer. It holds one wake: a slow watcher
-	// skips to the newest and blocks nobody.
-	C <-chan struct{}
-
-	hub    *Hub
-	id     uuid.UUID
-	holder string
-	wake   chan struct{}
-	latest int64 // under the hub's lock
+// NewHub returns a Hub that takes up to limit watchers at a time. While Run
+// runs it reads from rows what it got hints of.
+func NewHub(limit int, rows Rows, log *slog.Logger) *Hub {
+	return &Hub{
+		limit: limit, rows: rows, log: log, hinted: make(chan struct{}, 1),
+		watchers: make(map[uuid.UUID]*Watcher), holders: make(map[string]int), list: make(map[uuid.UUID]struct{}),
+	}
 }
 
 // perVerification is how many watchers one verification may have on a node:
@@ -80,79 +62,35 @@ type Holder struct {
 func (h *Hub) Watch(id uuid.UUID, by Holder) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.count >= h.limit || len(h.watchers[id]) >= perVerification ||
-		(by.Most > 0 && h.holders[by.Name] >= by.Most) {
+	others := 0
+	for w := h.watchers[id]; w != nil; w = w.next {
+		others++
+	}
+	if h.count >= h.limit || others >= perVerification || (by.Most > 0 && h.holders[by.Name] >= by.Most) {
 		return nil, errTooMany
 	}
-	wake := make(chan struct{}, 1)
-	w := &Watcher{C: wake, hub: h, id: id, wake: wake}
+	w := &Watcher{hub: h, id: id, next: h.watchers[id]}
 	if by.Most > 0 {
 		w.holder = by.Name
 		h.holders[by.Name]++
 	}
-	if h.watchers[id] == nil {
-		h.watchers[id] = make(map[*Watcher]struct{}, 1)
-	}
-	h.watchers[id][w] = struct{}{}
+	h.watchers[id] = w
 	h.count++
 	return w, nil
 }
 
-// Close ends the interest. It may be called more than once.
-func (w *Watcher) Close() {
-	w.hub.mu.Lock()
-	defer w.hub.mu.Unlock()
-	group := w.hub.watchers[w.id]
-	if _, open := group[w]; !open {
-		return
-	}
-	delete(group, w)
-	if len(group) == 0 {
-		delete(w.hub.watchers, w.id)
-	}
-	if w.holder != "" {
-		w.hub.holders[w.holder]--
-		if w.hub.holders[w.holder] == 0 {
-			delete(w.hub.holders, w.holder)
-		}
-	}
-	w.hub.count--
-}
-
-// Wake tells the watchers of a verification to look again.
-func (h *Hub) Wake(id uuid.UUID, version int64) {
+// Wake implements verification.Waker: the watchers of a verification are told
+// its state, unless they know it.
+func (h *Hub) Wake(v *verification.Verification) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for w := range h.watchers[id] {
-		w.raise(version)
-	}
-}
-
-// WakeAll tells every watcher to look again, whatever it has seen: after a gap
-// nobody knows what changed.
-func (h *Hub) WakeAll() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, group := range h.watchers {
-		for w := range group {
-			w.poke()
-		}
-	}
-}
-
-// raise is called under the hub's lock, so versions cannot go back.
-func (w *Watcher) raise(version int64) {
-	if version <= w.latest {
+	first := h.watchers[v.ID]
+	if first == nil {
 		return
 	}
-	w.latest = version
-	w.poke()
-}
-
-func (w *Watcher) poke() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // a wake is waiting already
+	news := &News{Verification: v}
+	for w := first; w != nil; w = w.next {
+		w.tell(news)
 	}
 }
 
@@ -161,4 +99,27 @@ func (h *Hub) Count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
+}
+
+// remove is called under the lock.
+func (h *Hub) remove(w *Watcher) {
+	first := h.watchers[w.id]
+	for link := &first; *link != nil; link = &(*link).next {
+		if *link == w {
+			*link = w.next
+			break
+		}
+	}
+	if first == nil {
+		delete(h.watchers, w.id)
+	} else {
+		h.watchers[w.id] = first
+	}
+	if w.holder != "" {
+		h.holders[w.holder]--
+		if h.holders[w.holder] == 0 {
+			delete(h.holders, w.holder)
+		}
+	}
+	h.count--
 }

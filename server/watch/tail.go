@@ -5,23 +5,27 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/verigate/verigate/server/verification"
 )
 
-// Sleepers are whom a Tail wakes: a Hub.
-type Sleepers interface {
-	verification.Waker
-	// WakeAll tells everybody to look again.
-	WakeAll()
+// Hinted is whom a Tail gives hints: a Hub.
+type Hinted interface {
+	// Hint says that a version of a verification exists.
+	Hint(id uuid.UUID, version int64)
+	// HintAll says that hints were lost.
+	HintAll()
 }
 
-// Tail follows the transition log and wakes the Hub. It is the truth behind the
-// hints. Where it starts, and after every gap, it does not read what it missed,
-// which could be anything: it begins at the end of the log and wakes everybody,
-// so that the price follows the watchers of this node.
+// Tail follows the transition log and gives the Hub hints. It is the truth behind
+// those of the bus, which may be lost. Where it starts, and after every gap, it
+// does not read what it missed, which could be anything: it begins at the end of
+// the log and has everything read that is watched, so that the price follows the
+// watchers of this node.
 type Tail struct {
 	Log      verification.Log
-	Hub      Sleepers
+	Hub      Hinted
 	Interval time.Duration
 	Logger   *slog.Logger
 	// Polled, if set, is called after each successful read of the log.
@@ -62,7 +66,7 @@ func (t *Tail) poll(ctx context.Context, cursor verification.Cursor) (verificati
 	if cursor == "" {
 		start, err := t.Log.TailStart(ctx)
 		if err == nil {
-			t.Hub.WakeAll()
+			t.Hub.HintAll()
 		}
 		return start, err
 	}
@@ -71,7 +75,7 @@ func (t *Tail) poll(ctx context.Context, cursor verification.Cursor) (verificati
 		return cursor, err
 	}
 	for _, c := range changes {
-		t.Hub.Wake(c.ID, c.Version)
+		t.Hub.Hint(c.ID, c.Version)
 	}
 	if t.Polled != nil {
 		t.Polled(len(changes))

@@ -50,15 +50,15 @@ func (s *script) Tail(_ context.Context, since verification.Cursor) ([]verificat
 	return now.changes, now.next, now.err
 }
 
-// wakes collects what the tail wakes.
-type wakes chan verification.Change
+// hints collects what the tail hints at.
+type hints chan verification.Change
 
-func (w wakes) Wake(id uuid.UUID, version int64) { w <- verification.Change{ID: id, Version: version} }
+func (w hints) Hint(id uuid.UUID, version int64) { w <- verification.Change{ID: id, Version: version} }
 
-// everybody is what a WakeAll looks like among the wakes.
+// everybody is what a HintAll looks like among the hints.
 var everybody = verification.Change{}
 
-func (w wakes) WakeAll() { w <- everybody }
+func (w hints) HintAll() { w <- everybody }
 
 // run follows a script until it is used up and returns what was woken, what the
 // log was asked for and what was logged.
@@ -66,7 +66,7 @@ func run(t *testing.T, s *script) (woken []verification.Change, asked []verifica
 	t.Helper()
 	steps := len(s.steps)
 	ctx, cancel := context.WithCancel(t.Context())
-	hub := make(wakes, 100)
+	hub := make(hints, 100)
 	var log bytes.Buffer
 	polled := make(chan int, 100)
 	tail := &watch.Tail{
@@ -144,7 +144,7 @@ func TestTheTailStopsWhenItIsTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	done := make(chan struct{})
-	tail := &watch.Tail{Log: &script{}, Hub: make(wakes, 1), Interval: time.Hour, Logger: slog.New(slog.DiscardHandler)}
+	tail := &watch.Tail{Log: &script{}, Hub: make(hints, 1), Interval: time.Hour, Logger: slog.New(slog.DiscardHandler)}
 	go func() {
 		tail.Run(ctx)
 		close(done)
