@@ -16,7 +16,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectinprocess"
 	"connectrpc.com/validate"
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/verigate/verigate/db"
@@ -152,7 +151,7 @@ func inProcess(s *store.Store, scope verification.Scope, log *slog.Logger) verig
 // changes by the log's tail.
 type deaf struct{}
 
-func (deaf) Wake(uuid.UUID, int64) {}
+func (deaf) Wake(*verification.Verification) {}
 
 func (deaf) Applied(verification.EventKind, verification.Source, verification.Effect, verification.Rung) {
 }
