@@ -40,6 +40,7 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request) *Stream {
 		h.next.ServeHTTP(at.out, r.WithContext(context.WithValue(r.Context(), spotKey{}, at)))
 		at.out.finish()
 		if at.stream != nil {
+			at.stream.restore = slim(w)
 			at.stream.begin()
 		}
 	}()

@@ -41,6 +41,8 @@ type Stream struct {
 
 	// out is where a parked stream writes; nil if it is not parked.
 	out http.ResponseWriter
+	// restore gives back what slim took of it.
+	restore func()
 	// contentType is how connect knows the protocol again, to write its end.
 	contentType string
 	// finish are told of the end of a parked stream, in this order.
@@ -140,6 +142,9 @@ func (s *Stream) do(todo uint32) (done bool, err error) {
 func (s *Stream) end(err error) {
 	defer close(s.over)
 	defer s.lot.leave(s)
+	if s.restore != nil {
+		defer s.restore()
+	}
 	defer func() {
 		if reason := recover(); reason != nil {
 			s.err = s.lot.panicked(reason)
