@@ -123,10 +123,16 @@ func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
 	if err := b.findRefs(ctx, ds); err != nil {
 		return err
 	}
-	if err := b.markSeen(ctx, ds); err != nil {
-		return err
+	b.fresh = make(map[uuid.UUID]bool)
+	b.rows, b.versions = make(map[uuid.UUID]*verification.Verification), make(map[uuid.UUID]int64)
+	var trip []statement
+	if marks := b.marks(ds); len(marks.DeliveryIds) > 0 {
+		trip = append(trip, func(db sqlc.DBTX) error { return b.markSeen(ctx, db, marks) })
 	}
-	return b.lock(ctx, ds)
+	if named := b.named(ds); len(named.Ids) > 0 {
+		trip = append(trip, func(db sqlc.DBTX) error { return b.lock(ctx, db, named) })
+	}
+	return inOneTrip(ctx, b.db, trip...)
 }
 
 // findRefs finds what is bound, and with it whom each delivery names.
@@ -180,9 +186,9 @@ func (b *batch) target(d *verification.Delivery) []uuid.UUID {
 	return ids
 }
 
-// markSeen marks what may be applied here. What is left out in the end loses its
-// mark again.
-func (b *batch) markSeen(ctx context.Context, ds []*verification.Delivery) error {
+// marks are those of all that may be applied here. What is left out in the end
+// loses its mark again.
+func (b *batch) marks(ds []*verification.Delivery) sqlc.BatchSeenInsertParams {
 	type mark struct {
 		refName
 
@@ -204,19 +210,19 @@ func (b *batch) markSeen(ctx context.Context, ds []*verification.Delivery) error
 		p.Connections, p.DedupeKeys = append(p.Connections, m.connection), append(p.DedupeKeys, m.ref)
 		p.DeliveryIds, p.CreateTimes = append(p.DeliveryIds, m.id), append(p.CreateTimes, m.at)
 	}
-	b.fresh = make(map[uuid.UUID]bool)
-	if len(marks) == 0 {
-		return nil
-	}
-	fresh, err := b.queries.BatchSeenInsert(ctx, b.db, p)
+	return p
+}
+
+func (b *batch) markSeen(ctx context.Context, db sqlc.DBTX, marks sqlc.BatchSeenInsertParams) error {
+	fresh, err := b.queries.BatchSeenInsert(ctx, db, marks)
 	for _, id := range fresh {
 		b.fresh[id] = true
 	}
 	return err
 }
 
-// lock locks the rows that are named, each in the scope of who names it.
-func (b *batch) lock(ctx context.Context, ds []*verification.Delivery) error {
+// named are the rows that are named, each in the scope of who names it.
+func (b *batch) named(ds []*verification.Delivery) sqlc.BatchLockParams {
 	var p sqlc.BatchLockParams
 	asked := make(map[verification.Place]bool)
 	for i, d := range ds {
@@ -228,12 +234,11 @@ func (b *batch) lock(ctx context.Context, ds []*verification.Delivery) error {
 			}
 		}
 	}
-	b.rows = make(map[uuid.UUID]*verification.Verification)
-	b.versions = make(map[uuid.UUID]int64)
-	if len(p.Ids) == 0 {
-		return nil
-	}
-	rows, err := b.queries.BatchLock(ctx, b.db, p)
+	return p
+}
+
+func (b *batch) lock(ctx context.Context, db sqlc.DBTX, named sqlc.BatchLockParams) error {
+	rows, err := b.queries.BatchLock(ctx, db, named)
 	if err != nil {
 		return err
 	}

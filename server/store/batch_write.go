@@ -16,27 +16,45 @@ var errRefMoved = errors.New("a ref of the batch was bound by somebody else")
 
 // write writes what the applied deliveries changed.
 func (b *batch) write(ctx context.Context, ds []*verification.Delivery, applied []bool) error {
-	if err := b.forgetMarks(ctx, ds, applied); err != nil {
-		return err
+	var trip []statement
+	if left := b.leftMarks(ds, applied); len(left.DeliveryIds) > 0 {
+		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchSeenForget(ctx, db, left) })
 	}
-	if len(b.deliveries) == 0 {
-		return nil
+	if len(b.bound) > 0 {
+		refs := refLists(b.bound)
+		trip = append(trip, func(db sqlc.DBTX) error {
+			return expect(len(b.bound), errRefMoved)(b.queries.BatchRefInsert(ctx, db, refs))
+		})
 	}
-	if err := b.writeRefs(ctx); err != nil {
-		return err
-	}
-	if err := b.writeRows(ctx); err != nil {
-		return err
+	if len(b.changed) > 0 {
+		rows := b.rowLists()
+		trip = append(trip, func(db sqlc.DBTX) error {
+			return expect(len(b.changed), errVersionMoved)(b.queries.BatchUpdateIfVersion(ctx, db, rows))
+		})
 	}
 	if len(b.transitions) > 0 {
-		if err := b.queries.BatchTransitionInsert(ctx, b.db, transitionLists(b.transitions)); err != nil {
-			return err
-		}
+		transitions := transitionLists(b.transitions)
+		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchTransitionInsert(ctx, db, transitions) })
 	}
-	return b.queries.BatchDeliveryInsert(ctx, b.db, deliveryLists(b.deliveries))
+	if len(b.deliveries) > 0 {
+		deliveries := deliveryLists(b.deliveries)
+		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchDeliveryInsert(ctx, db, deliveries) })
+	}
+	return inOneTrip(ctx, b.db, trip...)
 }
 
-func (b *batch) forgetMarks(ctx context.Context, ds []*verification.Delivery, applied []bool) error {
+// expect says that another number of rows than that is an error.
+func expect(rows int, otherwise error) func(int64, error) error {
+	return func(changed int64, err error) error {
+		if err == nil && changed != int64(rows) {
+			return otherwise
+		}
+		return err
+	}
+}
+
+// leftMarks are the marks of what was left out.
+func (b *batch) leftMarks(ds []*verification.Delivery, applied []bool) sqlc.BatchSeenForgetParams {
 	var p sqlc.BatchSeenForgetParams
 	for i, d := range ds {
 		if !applied[i] && b.fresh[d.ID] {
@@ -44,39 +62,26 @@ func (b *batch) forgetMarks(ctx context.Context, ds []*verification.Delivery, ap
 			p.DeliveryIds = append(p.DeliveryIds, d.ID)
 		}
 	}
-	if len(p.DeliveryIds) == 0 {
-		return nil
-	}
-	return b.queries.BatchSeenForget(ctx, b.db, p)
+	return p
 }
 
-// writeRefs is in the order of refs, so that nobody who does the same waits in a
+// refLists are in the order of refs, so that nobody who does the same waits in a
 // ring.
-func (b *batch) writeRefs(ctx context.Context) error {
-	if len(b.bound) == 0 {
-		return nil
-	}
-	slices.SortFunc(b.bound, func(x, y verification.BoundRef) int {
+func refLists(bound []verification.BoundRef) sqlc.BatchRefInsertParams {
+	slices.SortFunc(bound, func(x, y verification.BoundRef) int {
 		return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Ref, y.Ref))
 	})
 	var p sqlc.BatchRefInsertParams
-	for _, r := range b.bound {
+	for _, r := range bound {
 		p.Connections, p.Refs = append(p.Connections, r.Connection), append(p.Refs, r.Ref)
 		p.ErasedRefs = append(p.ErasedRefs, erasedForm(r.Connection, r.Ref))
 		p.VerificationIds, p.Matches = append(p.VerificationIds, r.VerificationID), append(p.Matches, string(r.Match))
 		p.CreateTimes = append(p.CreateTimes, r.CreateTime)
 	}
-	inserted, err := b.queries.BatchRefInsert(ctx, b.db, p)
-	if err == nil && inserted != int64(len(b.bound)) {
-		return errRefMoved
-	}
-	return err
+	return p
 }
 
-func (b *batch) writeRows(ctx context.Context) error {
-	if len(b.changed) == 0 {
-		return nil
-	}
+func (b *batch) rowLists() sqlc.BatchUpdateIfVersionParams {
 	var p sqlc.BatchUpdateIfVersionParams
 	for id := range b.changed {
 		v := b.rows[id]
@@ -91,11 +96,7 @@ func (b *batch) writeRows(ctx context.Context) error {
 		p.FinalTimes, p.FetchTimes = append(p.FinalTimes, v.FinalTime), append(p.FetchTimes, v.FetchTime)
 		p.Fetches = append(p.Fetches, int32(v.Fetches))
 	}
-	changed, err := b.queries.BatchUpdateIfVersion(ctx, b.db, p)
-	if err == nil && changed != int64(len(b.changed)) {
-		return errVersionMoved
-	}
-	return err
+	return p
 }
 
 func transitionLists(ts []*verification.Transition) sqlc.BatchTransitionInsertParams {
