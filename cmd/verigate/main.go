@@ -81,7 +81,7 @@ Operate it with a key of the scope operator, at the operator listener:
 		&cobra.Group{ID: groupOperator, Title: "Operate a gateway:"},
 	)
 	for _, c := range []*cobra.Command{
-		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std),
+		devCommand(std), serveCommand(std), migrateCommand(std), configCommand(std), benchCommand(std),
 	} {
 		c.GroupID = groupGateway
 		root.AddCommand(c)

@@ -1,0 +1,302 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/verigate/verigate/bench/hook"
+	"github.com/verigate/verigate/bench/load"
+	"github.com/verigate/verigate/bench/measure"
+	"github.com/verigate/verigate/bench/pgref"
+	"github.com/verigate/verigate/bench/report"
+	"github.com/verigate/verigate/bench/rig"
+)
+
+const (
+	// ingestBar and halfLoadBar are design.md's and the issue's.
+	ingestBar   = 2.0
+	halfLoadBar = 20.0
+	// barConnections is where the bar of ingest is judged.
+	barConnections = 32
+	perSecond      = "1/s"
+	milliseconds   = "ms"
+)
+
+// ingestRun is the state of one measurement of ingest.
+type ingestRun struct {
+	*session
+
+	bench  pgref.Runner
+	decide pgref.Script
+	bare   pgref.Script
+
+	set     rig.Set
+	gateway *rig.Gateway
+	ledger  *ledger
+	rows    int64
+	// next and referenceNext are the first rows that nobody used, bareNext the
+	// first id of the bare insert.
+	next, referenceNext, bareNext int64
+	// transactions counts those of the reference.
+	transactions int64
+}
+
+// ingest measures acknowledged deliveries at several numbers of connections, in
+// turns with pgbench at the same number of clients, and then the latency at half
+// of the highest rate.
+func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
+	run, err := s.newIngest(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run.gateway.Stop()) }()
+	peak, referencePeak := 0.0, 0.0
+	for _, connections := range size(s, []int{1, 2, 4, 8, 16, barConnections, 64}, []int{barConnections}) {
+		values, decides, bares, err := run.point(ctx, connections)
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("%d connections", connections)
+		if !run.referenced() {
+			figure := report.Single(name, perSecond, values...)
+			t.Figures, peak = append(t.Figures, figure), max(peak, figure.Value.Median)
+			continue
+		}
+		figure := report.Compare(name, perSecond, values, run.decide.Name, decides)
+		if connections == barConnections {
+			figure.Bar = report.AtLeast("ratio", figure.Ratio.Median, ingestBar)
+		}
+		t.Figures = append(t.Figures, figure, report.Compare(name, perSecond, values, run.bare.Name, bares))
+		peak, referencePeak = max(peak, figure.Value.Median), max(referencePeak, figure.Reference.Median)
+	}
+	s.peak = peak
+	if err := run.halfLoad(ctx, t, peak/2, referencePeak/2); err != nil {
+		return err
+	}
+	return run.audit(ctx, t)
+}
+
+// newIngest finds out how fast this machine is, makes enough verifications in
+// both databases, and starts the gateway.
+func (s *session) newIngest(ctx context.Context) (_ *ingestRun, err error) {
+	run := &ingestRun{session: s, set: s.newSet()}
+	var rate float64
+	if run.referenced() {
+		rate, err = run.prepareReference(ctx)
+	} else {
+		rate, err = s.capacity(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := run.seedFor(ctx, rate); err != nil {
+		return nil, err
+	}
+	if run.gateway, err = s.gateway(ctx, rig.GatewayOptions{Name: "gateway"}); err != nil {
+		return nil, err
+	}
+	if err := run.warmUp(ctx); err != nil {
+		return nil, errors.Join(err, run.gateway.Stop())
+	}
+	return run, nil
+}
+
+// referenced tells that pgbench has a database.
+func (run *ingestRun) referenced() bool { return run.pg.ReferencePool != nil }
+
+// prepareReference returns how fast it is.
+func (run *ingestRun) prepareReference(ctx context.Context) (float64, error) {
+	program, err := run.pg.Program("pgbench")
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	run.bench = pgref.Runner{Program: program, DSN: run.pg.ReferenceDSN, Folder: run.folder}
+	if run.decide, err = pgref.Decide(run.set, now); err != nil {
+		return 0, err
+	}
+	var setUp string
+	run.bare, setUp = pgref.Bare(run.set, now)
+	if _, err := run.pg.ReferencePool.Exec(ctx, setUp); err != nil {
+		return 0, fmt.Errorf("making the table of the bare insert: %w", err)
+	}
+	return run.calibrate(ctx)
+}
+
+// calibrate measures the reference once, to know how many rows are needed.
+func (run *ingestRun) calibrate(ctx context.Context) (float64, error) {
+	const clients = 8
+	rows := size(run.session, int64(20_000), 10_000)
+	if err := rig.Seed(ctx, run.pg.ReferencePool, run.set, 0, rows); err != nil {
+		return 0, err
+	}
+	run.referenceNext = rows
+	outcome, err := run.bench.Run(ctx, pgref.Run{Script: run.decide, Clients: clients, Duration: time.Second})
+	run.transactions += min(outcome.Transactions, rows)
+	return outcome.PerSecond, err
+}
+
+// seedFor makes rows for all measurements: as many as the reference needs if it is
+// no faster than it was, and for the gateway several times as many.
+func (run *ingestRun) seedFor(ctx context.Context, rate float64) error {
+	// The spare is for what pgbench leaves out between its runs.
+	const gatewayFactor, referenceFactor, spare = 4.0, 2.5, 8_000
+	seconds := size(run.session, 26.0, 4.0)
+	run.rows = spare + int64(rate*seconds*gatewayFactor)
+	run.ledger = newLedger(run.set, run.rows)
+	if !run.referenced() {
+		run.sayf("making %d verifications …", run.rows)
+		return run.seed(ctx, run.set, run.rows)
+	}
+	references := run.referenceNext + spare + int64(rate*seconds*referenceFactor)
+	run.sayf("making %d and %d verifications …", run.rows, references-run.referenceNext)
+	if err := rig.Seed(ctx, run.pg.ReferencePool, run.set, run.referenceNext, references); err != nil {
+		return err
+	}
+	return errors.Join(run.seed(ctx, run.set, run.rows), rig.Settle(ctx, run.pg.ReferencePool))
+}
+
+func (run *ingestRun) warmUp(ctx context.Context) error {
+	const connections = 8
+	_, err := run.closed(ctx, connections, size(run.session, time.Second, time.Second/4))
+	return err
+}
+
+// point measures one number of connections, the gateway and both references in
+// turns.
+func (run *ingestRun) point(ctx context.Context, connections int) (values, decides, bares []float64, err error) {
+	rounds, duration := size(run.session, 2, 1), size(run.session, time.Second, time.Second/2)
+	if connections == barConnections {
+		rounds, duration = size(run.session, 3, 1), size(run.session, 2*time.Second, time.Second)
+	}
+	for range rounds {
+		got, err := run.closed(ctx, connections, duration)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		values = append(values, got.PerSecond())
+		if !run.referenced() {
+			continue
+		}
+		decided, err := run.decideOnce(ctx, pgref.Run{Clients: connections, Duration: duration})
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		decides = append(decides, decided.PerSecond)
+		if len(bares) > 0 && connections != barConnections {
+			continue // it varies little, and each run takes its time
+		}
+		bare, err := run.bench.Run(ctx, pgref.Run{Script: run.bare, Clients: connections, First: run.bareNext, Duration: time.Second})
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		run.bareNext = bare.Next
+		bares = append(bares, bare.PerSecond)
+	}
+	return values, decides, bares, nil
+}
+
+// decideOnce runs the reference on verifications that nobody decided.
+func (run *ingestRun) decideOnce(ctx context.Context, r pgref.Run) (pgref.Outcome, error) {
+	r.Script, r.First = run.decide, run.referenceNext
+	outcome, err := run.bench.Run(ctx, r)
+	if err == nil {
+		run.referenceNext, run.transactions = outcome.Next, run.transactions+outcome.Transactions
+	}
+	return outcome, err
+}
+
+func (run *ingestRun) plan(connections int, duration time.Duration) load.Plan {
+	return load.Plan{
+		Address: run.gateway.Webhooks, Connections: connections, Duration: duration,
+		NewSource: func() load.Source { return hook.NewMaker(run.set, run.gateway.Webhooks, run.secrets.Webhooks) },
+		First:     run.next, Until: run.rows, Answered: run.ledger.note,
+	}
+}
+
+func (run *ingestRun) closed(ctx context.Context, connections int, duration time.Duration) (*load.Outcome, error) {
+	outcome, err := load.Closed(ctx, run.plan(connections, duration))
+	return run.took(outcome, err)
+}
+
+// took accepts an outcome in which everything was acknowledged.
+func (run *ingestRun) took(outcome *load.Outcome, err error) (*load.Outcome, error) {
+	if err != nil {
+		return nil, err
+	}
+	run.next = outcome.Next
+	if outcome.Broken > 0 || len(outcome.Codes) != 1 || outcome.Acknowledged == 0 {
+		return nil, unacknowledged(outcome, run.gateway.Tail())
+	}
+	if outcome.Starved {
+		return nil, errors.New("the generated verifications ran out; this machine is faster than expected, so make more in ingestRun.seedFor")
+	}
+	return outcome, nil
+}
+
+// halfLoad measures single times while half of the highest rate arrives.
+func (run *ingestRun) halfLoad(ctx context.Context, t *report.Table, rate, referenceRate float64) error {
+	const connections = 64
+	var times, references [3][]float64
+	for range size(run.session, 2, 1) {
+		plan := run.plan(connections, size(run.session, 3*time.Second, time.Second/2))
+		plan.Rate = rate
+		got, err := run.took(load.Open(ctx, plan))
+		if err != nil {
+			return err
+		}
+		var decided pgref.Outcome
+		if run.referenced() {
+			decided, err = run.decideOnce(ctx, pgref.Run{Clients: connections, Duration: plan.Duration, Rate: referenceRate})
+			if err != nil {
+				return err
+			}
+		}
+		for i, p := range []float64{measure.P50, measure.P99, measure.P999} {
+			times[i] = append(times[i], measure.Milliseconds(measure.Percentile(got.Times, p)))
+			references[i] = append(references[i], measure.Milliseconds(measure.Percentile(decided.Times, p)))
+		}
+	}
+	for i, name := range []string{"p50", "p99", "p99.9"} {
+		figure := report.Single("at half load, "+name, milliseconds, times[i]...)
+		if run.referenced() {
+			figure = report.Compare(figure.Name, milliseconds, times[i], run.decide.Name+", at half of its own", references[i])
+		}
+		if name == "p99" {
+			figure.Bar = report.AtMost("p99", figure.Value.Median, halfLoadBar)
+		}
+		t.Figures = append(t.Figures, figure)
+	}
+	if !run.referenced() {
+		t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second", rate),
+			"without --reference-database-url there is no reference, and the bar of the rate cannot be judged")
+		return nil
+	}
+	t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second, for the reference %.0f", rate, referenceRate))
+	return nil
+}
+
+// audit counts in both databases: what was acknowledged is stored, and the
+// reference really decided a verification in each transaction.
+func (run *ingestRun) audit(ctx context.Context, t *report.Table) error {
+	a, err := run.ledger.audit(ctx, run.pg.Pool)
+	if err != nil {
+		return err
+	}
+	t.Notes = append(t.Notes, fmt.Sprintf("all %d acknowledged deliveries are stored and applied exactly once", a.Acknowledged))
+	if !run.referenced() {
+		return nil
+	}
+	var decided int64
+	err = run.pg.ReferencePool.QueryRow(ctx, "SELECT count(*) FROM verification WHERE state = 'approved'").Scan(&decided)
+	if err != nil {
+		return fmt.Errorf("counting what the reference decided: %w", err)
+	}
+	if decided < run.transactions {
+		return fmt.Errorf("pgbench ended %d transactions and decided %d verifications: rows ran out, so make more in ingestRun.seedFor",
+			run.transactions, decided)
+	}
+	return nil
+}
