@@ -27,22 +27,18 @@ func inOneTrip(ctx context.Context, db pgx.Tx, statements ...statement) error {
 		return nil
 	}
 	receiving := receiver{db.SendBatch(ctx, &sending.batch)}
-	var failed error
+	var err error
 	for _, s := range statements {
-		if failed = s(receiving); failed != nil {
+		if err = s(receiving); err != nil {
 			break
 		}
 	}
-	// After a failure the other answers only say that there was one.
-	return errors.Join(failed, closeAfter(receiving.answers, failed))
-}
-
-func closeAfter(answers pgx.BatchResults, failed error) error {
-	err := answers.Close()
-	if failed != nil {
-		return nil
+	closeErr := receiving.answers.Close()
+	if err != nil {
+		// The other answers only say that there was one like it.
+		return err
 	}
-	return err
+	return closeErr
 }
 
 var (
