@@ -1,10 +1,14 @@
 package intake
 
-import "github.com/verigate/verigate/server/verification"
+import (
+	"context"
+
+	"github.com/verigate/verigate/server/verification"
+)
 
 // Put is the first half of Deliver; the returned function waits for the answer.
-func (in *Intake) Put(d *verification.Delivery) (wait func() error, err error) {
-	e, err := in.put(d)
+func (in *Intake) Put(ctx context.Context, d *verification.Delivery) (wait func() error, err error) {
+	e, err := in.put(ctx, d)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ var errPanicked = verification.NewError(verification.KindInternal, "INTERNAL", "
 type Domain interface {
 	Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error)
 	DeliverTogether(ctx context.Context, ds []*verification.Delivery) []verification.Outcome
+	Report(ctx context.Context, d *verification.Delivery, o verification.Outcome)
 }
 
 // Intake is the queues of one node. It is safe for concurrent use.
@@ -66,6 +67,10 @@ type entry struct {
 	delivery *verification.Delivery
 	// answer has room for the one answer: whoever waited may be gone.
 	answer chan answer
+	// report and alone speak for the request that brought it, even when that is
+	// over: one tells its log what was done, the other applies it by itself.
+	report func(o verification.Outcome)
+	alone  func() answer
 }
 
 type answer struct {
@@ -92,7 +97,7 @@ func (in *Intake) Full() bool { return in.inHand.Load() >= in.limit }
 // ErrOverloaded when there is no room, and the error of ctx when that ends first;
 // the delivery may be applied even then.
 func (in *Intake) Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error) {
-	e, err := in.put(d)
+	e, err := in.put(ctx, d)
 	if err != nil {
 		return "", err
 	}
@@ -105,12 +110,17 @@ func (in *Intake) Deliver(ctx context.Context, d *verification.Delivery) (verifi
 }
 
 // put queues a delivery, if there is room.
-func (in *Intake) put(d *verification.Delivery) (*entry, error) {
+func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, error) {
 	if in.inHand.Add(1) > in.limit {
 		in.inHand.Add(-1)
 		return nil, ErrOverloaded
 	}
-	e := &entry{delivery: d, answer: make(chan answer, 1)}
+	ctx = context.WithoutCancel(ctx)
+	e := &entry{
+		delivery: d, answer: make(chan answer, 1),
+		report: func(o verification.Outcome) { in.domain.Report(ctx, d, o) },
+		alone:  func() answer { return in.deliver(ctx, d) },
+	}
 	// There is room: a queue is as long as all that may be in hand.
 	in.queues[in.queueOf(d)] <- e
 	return e, nil
@@ -181,10 +191,15 @@ func (in *Intake) apply(ctx context.Context, together []*entry) {
 			left = append(left, e)
 			continue
 		}
+		e.report(outcomes[i])
 		in.tell(e, answer{effect: outcomes[i].Effect})
 	}
 	if len(left) > 0 {
-		in.alone.Go(func() { in.applyAlone(ctx, left) })
+		in.alone.Go(func() {
+			for _, e := range left {
+				in.tell(e, e.alone())
+			}
+		})
 	}
 }
 
@@ -201,12 +216,11 @@ func (in *Intake) together(ctx context.Context, entries []*entry) []verification
 	return outcomes
 }
 
-func (in *Intake) applyAlone(ctx context.Context, entries []*entry) {
-	for _, e := range entries {
-		a := answer{err: errPanicked}
-		in.guarded(ctx, func(ctx context.Context) { a.effect, a.err = in.domain.Deliver(ctx, e.delivery) })
-		in.tell(e, a)
-	}
+// deliver applies one delivery alone.
+func (in *Intake) deliver(ctx context.Context, d *verification.Delivery) answer {
+	a := answer{err: errPanicked}
+	in.guarded(ctx, func(ctx context.Context) { a.effect, a.err = in.domain.Deliver(ctx, d) })
+	return a
 }
 
 // guarded gives what it calls a time, and survives its panic: one delivery must

@@ -33,6 +33,8 @@ type domain struct {
 	mu      sync.Mutex
 	batches [][]string
 	alone   []string
+	// reported are the applied ones, after what their request's context says.
+	reported []string
 	// leave says which deliveries cannot be applied together, fail which fail
 	// alone, and panics which end in a panic either way.
 	leave, fail, panics map[string]bool
@@ -62,6 +64,18 @@ func (d *domain) DeliverTogether(_ context.Context, ds []*verification.Delivery)
 		}
 	}
 	return outcomes
+}
+
+// requestKey is what a request has in its context.
+type requestKey struct{}
+
+func (d *domain) Report(ctx context.Context, delivery *verification.Delivery, o verification.Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o.Applied && ctx.Err() == nil {
+		request, _ := ctx.Value(requestKey{}).(string)
+		d.reported = append(d.reported, request+delivery.DedupeKey)
+	}
 }
 
 func (d *domain) Deliver(_ context.Context, delivery *verification.Delivery) (verification.Effect, error) {
@@ -114,7 +128,7 @@ func delivery(name string) *verification.Delivery {
 // send puts a delivery into its queue and waits for the answer beside.
 func (r *running) send(d *verification.Delivery) {
 	r.t.Helper()
-	wait, err := r.Put(d)
+	wait, err := r.Put(r.t.Context(), d)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -240,7 +254,7 @@ func TestWhoeverStopsWaitingHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
 	r := run(t, d, 1, 100)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), requestKey{}, "r1/"))
 	gone := make(chan error, 1)
 	go func() {
 		_, err := r.Deliver(ctx, delivery("gone"))
@@ -254,6 +268,11 @@ func TestWhoeverStopsWaitingHoldsUpNobody(t *testing.T) {
 	close(d.gate)
 	if effect, err := r.Deliver(t.Context(), delivery("next")); err != nil || effect != verification.Applied {
 		t.Errorf("the next one: %s, %v", effect, err)
+	}
+	r.stop()
+	// Its own request tells of it, though nobody waits there any more.
+	if want := []string{"r1/gone", "next"}; !slices.Equal(d.reported, want) {
+		t.Errorf("reported were %v, want %v", d.reported, want)
 	}
 }
 
