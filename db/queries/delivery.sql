@@ -8,13 +8,15 @@ ON CONFLICT (connection, dedupe_key) DO NOTHING;
 SELECT delivery_id FROM seen WHERE connection = @connection AND dedupe_key = @dedupe_key;
 
 -- name: DeliveryInsert :exec
+-- It may be there: a batch whose commit was not answered is tried one by one.
 INSERT INTO delivery (
     id, project, environment, connection, receive_time, headers, body, key_id, purge_time, dedupe_key, provider_event,
     provider_status, event, product, keys, refs, named_id, reason_codes, provider_time, effect, verification_id, apply_time
 ) VALUES (
     @id, @project, @environment, @connection, @receive_time, @headers, @body, @key_id, @purge_time, @dedupe_key, @provider_event,
     @provider_status, @event, @product, @keys, @refs, @named_id, @reason_codes, @provider_time, @effect, @verification_id, @apply_time
-);
+)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: DeliveryGet :one
 SELECT * FROM delivery WHERE id = @id AND project = @project AND environment = @environment;

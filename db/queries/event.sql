@@ -102,7 +102,8 @@ FROM placed p;
 -- the erasure finds the callbacks, or after it, and there are none. One that has
 -- no address is not held: that would be a write for each event.
 SELECT looked.position, looked.verification_id, looked.version, looked.project, looked.environment,
-    t.from_state, t.to_state, coalesce(v.callback_url, '')::text AS callback_url,
+    coalesce(t.from_state, '')::text AS from_state, coalesce(t.to_state, '')::text AS to_state,
+    coalesce(v.callback_url, '')::text AS callback_url,
     coalesce(v.events_callback_url, '')::text AS events_callback_url
 FROM (
     SELECT p.* FROM event_position p
@@ -110,13 +111,13 @@ FROM (
     ORDER BY p.position
     LIMIT @row_limit
 ) looked
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT from_state, to_state FROM transition
     WHERE verification_id = looked.verification_id AND version = looked.version OFFSET 0
-) t
+) t ON true
 LEFT JOIN LATERAL (
     SELECT callback_url, events_callback_url FROM verification
-    WHERE id = looked.verification_id AND (callback_url <> '' OR events_callback_url <> '') OFFSET 0 FOR KEY SHARE
+    WHERE id = looked.verification_id AND t.to_state IS NOT NULL AND (callback_url <> '' OR events_callback_url <> '') OFFSET 0 FOR KEY SHARE
 ) v ON true
 ORDER BY looked.position;
 

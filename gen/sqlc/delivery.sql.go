@@ -330,6 +330,7 @@ INSERT INTO delivery (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22
 )
+ON CONFLICT (id) DO NOTHING
 `
 
 type DeliveryInsertParams struct {
@@ -357,6 +358,7 @@ type DeliveryInsertParams struct {
 	ApplyTime      *time.Time
 }
 
+// It may be there: a batch whose commit was not answered is tried one by one.
 func (q *Queries) DeliveryInsert(ctx context.Context, db DBTX, arg DeliveryInsertParams) error {
 	_, err := db.Exec(ctx, deliveryInsert,
 		arg.ID,

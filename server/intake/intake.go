@@ -1,22 +1,22 @@
 // Package intake gathers deliveries that arrive at the same time, so that they
 // share a commit: what a commit costs does not depend on how much is in it.
 //
-//	request ─► Deliver ─► one of the queues ─► its worker takes all that waits ─► DeliverTogether ─► answers
-//	                       full: ErrOverloaded                                      └ what was left out ─► Deliver, alone
+//	request ─► Deliver ─► queue ─► worker takes all that waits ─► DeliverTogether ─► answers
+//	           full: ErrOverloaded                                 └ what was left out ─► Deliver, alone
 //
 // Nothing is delayed to gather more: a worker that is idle takes the first
 // delivery at once, and while it is at work the next ones gather by themselves.
-// A delivery is answered after its commit and never before. Deliveries that name
-// the same thing first go to the same queue, and are applied in the order in
-// which they came.
+// There is one worker: two would share the same deliveries between twice as many
+// commits. A delivery is answered after its commit and never before. Those that
+// wait together are applied in the order in which they came; what was left out is
+// applied beside what comes next.
 //
-// It owns the queues and their bound; what a delivery does is the domain's. It
+// It owns the queue and its bound; what a delivery does is the domain's. It
 // imports verification only, never store or webhook.
 package intake
 
 import (
 	"context"
-	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -51,14 +51,13 @@ type Domain interface {
 	Report(ctx context.Context, d *verification.Delivery, o verification.Outcome)
 }
 
-// Intake is the queues of one node. It is safe for concurrent use.
+// Intake is the queue of one node. It is safe for concurrent use.
 type Intake struct {
 	domain Domain
 	log    *slog.Logger
 	limit  int64
 	inHand atomic.Int64
-	seed   maphash.Seed
-	queues []chan *entry
+	queue  chan *entry
 	alone  sync.WaitGroup
 }
 
@@ -78,15 +77,10 @@ type answer struct {
 	err    error
 }
 
-// New returns an Intake with that many queues, each with a worker that holds one
-// database connection while it is at work. limit is how many deliveries it takes
-// at a time.
-func New(domain Domain, log *slog.Logger, queues, limit int) *Intake {
-	in := &Intake{domain: domain, log: log, limit: int64(limit), seed: maphash.MakeSeed()}
-	for range queues {
-		in.queues = append(in.queues, make(chan *entry, limit))
-	}
-	return in
+// New returns an Intake whose worker holds one database connection while it is at
+// work. limit is how many deliveries it takes at a time.
+func New(domain Domain, log *slog.Logger, limit int) *Intake {
+	return &Intake{domain: domain, log: log, limit: int64(limit), queue: make(chan *entry, limit)}
 }
 
 // Full reports whether Deliver would refuse now. Whoever asks first is spared the
@@ -121,45 +115,23 @@ func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, er
 		report: func(o verification.Outcome) { in.domain.Report(ctx, d, o) },
 		alone:  func() answer { return in.deliver(ctx, d) },
 	}
-	// There is room: a queue is as long as all that may be in hand.
-	in.queues[in.queueOf(d)] <- e
+	// There is room: the queue is as long as all that may be in hand.
+	in.queue <- e
 	return e, nil
-}
-
-// queueOf keeps together what names the same.
-func (in *Intake) queueOf(d *verification.Delivery) int {
-	name := d.DedupeKey
-	switch {
-	case d.Event.VerificationID != "":
-		name = d.Event.VerificationID
-	case len(d.Event.Keys) > 0:
-		name = d.Event.Keys[0]
-	case len(d.Event.Refs) > 0:
-		name = d.Event.Refs[0]
-	}
-	return int(maphash.String(in.seed, name) % uint64(len(in.queues)))
 }
 
 // Run applies what comes until ctx ends, and then what has come until then. It
 // returns when everything in hand is answered. Whoever ends ctx has seen to it
 // that nobody calls Deliver any more.
 func (in *Intake) Run(ctx context.Context) {
-	var workers sync.WaitGroup
-	for _, queue := range in.queues {
-		workers.Go(func() { in.work(ctx, queue) })
-	}
-	workers.Wait()
-	in.alone.Wait()
-}
-
-func (in *Intake) work(ctx context.Context, queue chan *entry) {
+	defer in.alone.Wait()
 	for {
 		select {
-		case first := <-queue:
-			in.apply(ctx, gather(first, queue))
+		case first := <-in.queue:
+			in.apply(ctx, in.gather(first))
 		case <-ctx.Done():
-			for len(queue) > 0 {
-				in.apply(ctx, gather(<-queue, queue))
+			for len(in.queue) > 0 {
+				in.apply(ctx, in.gather(<-in.queue))
 			}
 			return
 		}
@@ -167,11 +139,11 @@ func (in *Intake) work(ctx context.Context, queue chan *entry) {
 }
 
 // gather takes all that waits, up to MaxTogether.
-func gather(first *entry, queue chan *entry) []*entry {
+func (in *Intake) gather(first *entry) []*entry {
 	together := []*entry{first}
 	for len(together) < MaxTogether {
 		select {
-		case next := <-queue:
+		case next := <-in.queue:
 			together = append(together, next)
 		default:
 			return together
@@ -191,7 +163,7 @@ func (in *Intake) apply(ctx context.Context, together []*entry) {
 			left = append(left, e)
 			continue
 		}
-		e.report(outcomes[i])
+		in.survive(ctx, func() { e.report(outcomes[i]) })
 		in.tell(e, answer{effect: outcomes[i].Effect})
 	}
 	if len(left) > 0 {
@@ -223,17 +195,22 @@ func (in *Intake) deliver(ctx context.Context, d *verification.Delivery) answer 
 	return a
 }
 
-// guarded gives what it calls a time, and survives its panic: one delivery must
-// not end the node. The value of a panic may be anything, so it is not logged.
+// guarded gives what it calls a time, and survives its panic.
 func (in *Intake) guarded(ctx context.Context, do func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	in.survive(ctx, func() { do(ctx) })
+}
+
+// survive keeps one delivery's panic from ending the node. The value of a panic
+// may be anything, so it is not logged.
+func (in *Intake) survive(ctx context.Context, do func()) {
 	defer func() {
 		if recover() != nil {
 			in.log.ErrorContext(ctx, "panic while applying deliveries", "stack", string(debug.Stack()))
 		}
 	}()
-	do(ctx)
+	do()
 }
 
 func (in *Intake) tell(e *entry, a answer) {

@@ -103,10 +103,10 @@ type running struct {
 	got  map[string]error
 }
 
-func run(t *testing.T, d *domain, queues, limit int) *running {
+func run(t *testing.T, d *domain, limit int) *running {
 	t.Helper()
 	r := &running{t: t, log: &bytes.Buffer{}, got: map[string]error{}}
-	r.Intake = intake.New(d, slog.New(slog.NewTextHandler(r.log, nil)), queues, limit)
+	r.Intake = intake.New(d, slog.New(slog.NewTextHandler(r.log, nil)), limit)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -159,7 +159,7 @@ func holdOne(t *testing.T, r *running, d *domain) {
 func TestWhatArrivesWhileTheWorkerIsBusySharesOneCommit(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
-	r := run(t, d, 1, 200)
+	r := run(t, d, 200)
 	holdOne(t, r, d)
 	var want []string
 	for i := range intake.MaxTogether + 10 {
@@ -187,7 +187,7 @@ func TestWhatIsLeftOutIsAppliedAloneAndFailsAlone(t *testing.T) {
 	d := newDomain()
 	d.leave = map[string]bool{"odd": true, "bad": true}
 	d.fail = map[string]bool{"bad": true}
-	r := run(t, d, 1, 100)
+	r := run(t, d, 100)
 	holdOne(t, r, d)
 	for _, name := range []string{"plain", "odd", "bad"} {
 		r.send(delivery(name))
@@ -206,7 +206,7 @@ func TestAPanicIsOneDeliverysOwn(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
 	d.panics = map[string]bool{"poison": true}
-	r := run(t, d, 1, 100)
+	r := run(t, d, 100)
 	holdOne(t, r, d)
 	for _, name := range []string{"before", "poison", "behind"} {
 		r.send(delivery(name))
@@ -225,7 +225,7 @@ func TestAPanicIsOneDeliverysOwn(t *testing.T) {
 func TestBeyondTheLimitIsRefusedUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
-	r := run(t, d, 2, 3)
+	r := run(t, d, 3)
 	holdOne(t, r, d)
 	r.send(delivery("second"))
 	if r.Full() {
@@ -253,7 +253,7 @@ func TestBeyondTheLimitIsRefusedUntilThereIsRoom(t *testing.T) {
 func TestWhoeverStopsWaitingHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
-	r := run(t, d, 1, 100)
+	r := run(t, d, 100)
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), requestKey{}, "r1/"))
 	gone := make(chan error, 1)
 	go func() {
@@ -280,7 +280,7 @@ func TestTheEndAnswersWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	d := newDomain()
 	d.leave = map[string]bool{"alone": true}
-	r := run(t, d, 1, 100)
+	r := run(t, d, 100)
 	holdOne(t, r, d)
 	r.send(delivery("alone"))
 	r.send(delivery("together"))
@@ -289,42 +289,5 @@ func TestTheEndAnswersWhatIsInHand(t *testing.T) {
 	r.done.Wait()
 	if len(r.got) != 3 || r.got["alone"] != nil || r.got["together"] != nil {
 		t.Errorf("the answers are %v", r.got)
-	}
-}
-
-// What names the same thing is applied in its order, however many queues there are.
-func TestWhatNamesTheSameKeepsItsOrder(t *testing.T) {
-	t.Parallel()
-	const queues, names, each = 4, 8, 12
-	d := newDomain()
-	r := run(t, d, queues, names*each)
-	want := map[string][]string{}
-	for i := range each {
-		for n := range names {
-			about, repeat := fmt.Sprintf("v%d", n), fmt.Sprintf("v%d/%02d", n, i)
-			next := delivery(repeat)
-			switch n % 3 {
-			case 0:
-				next.Event.VerificationID = about
-			case 1:
-				next.Event.Keys = []string{about}
-			default:
-				next.Event.Refs = []string{about}
-			}
-			want[about] = append(want[about], repeat)
-			r.send(next)
-		}
-	}
-	close(d.gate)
-	r.done.Wait()
-	got := map[string][]string{}
-	for _, name := range slices.Concat(d.batches...) {
-		about, _, _ := strings.Cut(name, "/")
-		got[about] = append(got[about], name)
-	}
-	for about := range want {
-		if !slices.Equal(got[about], want[about]) {
-			t.Errorf("%s was applied as %v", about, got[about])
-		}
 	}
 }

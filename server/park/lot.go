@@ -200,9 +200,7 @@ func (l *Lot) leave(s *Stream) {
 
 // turn does what is due.
 func (l *Lot) turn() {
-	for _, s := range l.sends.late(l.now()) {
-		s.cut()
-	}
+	l.sends.cutLate(l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

@@ -34,20 +34,20 @@ func (s *sends) end(e *list.Element) {
 	s.leaving.Remove(e)
 }
 
-// late takes the streams off whose reader took too long.
-func (s *sends) late(now time.Duration) []*Stream {
+// cutLate breaks off what has been leaving for too long. It holds the lock that
+// end takes, so that the writer is there as long as somebody reaches for it: when a
+// message has left, its handler may return.
+func (s *sends) cutLate(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var streams []*Stream
 	for e := s.leaving.Front(); e != nil; e = s.leaving.Front() {
 		oldest, _ := e.Value.(send)
 		if oldest.until > now {
 			break
 		}
 		s.leaving.Remove(e)
-		streams = append(streams, oldest.stream)
+		oldest.stream.cut()
 	}
-	return streams
 }
 
 // cut breaks a message off that does not leave, and the stream with it: a

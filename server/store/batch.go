@@ -100,7 +100,8 @@ func (b *batch) names(i int, d *verification.Delivery) []any {
 	for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
 		names = append(names, refName{d.Connection, ref})
 	}
-	for _, id := range b.targets[i] {
+	// What was bound by an earlier one of the batch counts as well.
+	for _, id := range slices.Concat(b.targets[i], b.target(d)) {
 		names = append(names, id)
 	}
 	return names

@@ -1,6 +1,10 @@
 package verification
 
-import "context"
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
 
 // Outcome is what became of one delivery of several.
 type Outcome struct {
@@ -24,6 +28,14 @@ func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) []Outcome
 	}
 	found := make([]*Verification, len(ds))
 	outcomes := make([]Outcome, len(ds))
+	// Whatever ends this, a panic included: what is not kept is as it came.
+	defer func() {
+		for i, d := range ds {
+			if !outcomes[i].Applied {
+				d.Effect, d.VerificationID, d.Emptied = decoded[i], uuid.Nil, false
+			}
+		}
+	}()
 	applied, err := s.store.InBatch(ctx, ds, func(tx DeliveryTx, i int) error {
 		var err error
 		found[i], outcomes[i].Rung, err = s.take(ctx, tx, ds[i], decoded[i])
@@ -34,13 +46,13 @@ func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) []Outcome
 		applied = make([]bool, len(ds))
 	}
 	for i, d := range ds {
-		if !applied[i] {
-			d.Effect, outcomes[i] = decoded[i], Outcome{}
-			continue
+		if outcomes[i].Applied = applied[i]; applied[i] {
+			outcomes[i].Effect = d.Effect
 		}
-		outcomes[i].Applied, outcomes[i].Effect = true, d.Effect
-		if found[i] != nil {
-			s.waker.Wake(found[i])
+	}
+	for i, v := range found {
+		if applied[i] && v != nil {
+			s.waker.Wake(v)
 		}
 	}
 	return outcomes

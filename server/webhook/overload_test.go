@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"slices"
@@ -48,13 +49,15 @@ func TestWhatFindsNoRoomIsToldToComeBack(t *testing.T) {
 }
 
 // Large bodies that nobody authenticated yet may not fill the memory: only so
-// many are in hand at a time. Small ones are not held up by them.
+// many are in hand at a time from one address. Small ones are not held up by them, nor are
+// those of unknown length.
 func TestOnlySoManyLargeBodiesAreInHand(t *testing.T) {
 	t.Parallel()
-	const most, large = 64, 64<<10 + 1
+	const most, large = 8, 64<<10 + 1
 	in := serve(t, patience)
 	for range most {
-		in.raw(t, fmt.Sprintf("POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", large))
+		// All but the last byte: the rest does not come.
+		in.raw(t, fmt.Sprintf("POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", large)+strings.Repeat("x", large-1))
 	}
 	body := `"` + strings.Repeat("x", large) + `"`
 	// Those above are accepted one after the other: until the last was, one more
@@ -71,6 +74,15 @@ func TestOnlySoManyLargeBodiesAreInHand(t *testing.T) {
 	}
 	if response := in.post(t, "{}"); response.StatusCode != http.StatusOK {
 		t.Errorf("a small body is answered %d", response.StatusCode)
+	}
+	conn := in.raw(t, "POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"X-Fake-Signature: good\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("a small body of unknown length is answered %d, %v", response.StatusCode, err)
 	}
 }
 

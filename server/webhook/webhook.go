@@ -14,11 +14,9 @@ package webhook
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/verigate/verigate/server/provider"
@@ -29,10 +27,6 @@ import (
 const (
 	// MaxBody is the largest body that is read; more is 413.
 	MaxBody = 1 << 20
-	// Bodies above largeBody, or of unknown length, are rare: maxLarge of them are
-	// in hand at a time, so that nobody fills the memory before being known.
-	largeBody = 64 << 10
-	maxLarge  = 64
 	// defaultReadTimeout is Handler.ReadTimeout when that is zero.
 	defaultReadTimeout = 10 * time.Second
 	// settleTimeout bounds storing and applying. Providers wait 10 s for an
@@ -100,7 +94,7 @@ type Handler struct {
 	ReadTimeout time.Duration
 
 	// large counts the large bodies in hand.
-	large atomic.Int64
+	large largeBodies
 }
 
 // ServeHTTP answers 200 for everything that was stored.
@@ -129,14 +123,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, connection.Name, http.StatusUnsupportedMediaType, "content_type")
 		return
 	}
-	if r.ContentLength < 0 || r.ContentLength > largeBody {
-		defer h.large.Add(-1)
-		if h.large.Add(1) > maxLarge {
-			h.shed(w, r, connection.Name)
-			return
-		}
+	body, done, status := h.readBody(w, r)
+	defer done()
+	if status == http.StatusServiceUnavailable {
+		h.shed(w, r, connection.Name)
+		return
 	}
-	body, status := readBody(w, r)
 	if status != 0 {
 		h.refuse(w, r, connection.Name, status, "body")
 		return
@@ -201,18 +193,6 @@ func (h *Handler) armReadDeadline(w http.ResponseWriter) func() {
 		return func() {}
 	}
 	return func() { _ = control.SetReadDeadline(time.Time{}) }
-}
-
-// readBody reads the capped body. A non-zero status says why it could not.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, int) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, http.StatusRequestEntityTooLarge
-	}
-	if err != nil {
-		return nil, http.StatusRequestTimeout
-	}
-	return body, 0
 }
 
 // isPlainJSON refuses what we would not hash as it was sent: another type, or a
