@@ -304,3 +304,64 @@ func TestABatchFreesWhatWaitedForIt(t *testing.T) {
 	g.sweep()
 	g.stored(waits, applied)
 }
+
+// panicking is a store whose rows are fine until one delivery is kept.
+type panicking struct {
+	verification.Store
+	poison uuid.UUID
+}
+
+func (p panicking) InBatch(ctx context.Context, ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) ([]bool, error) {
+	return p.Store.InBatch(ctx, ds, func(tx verification.DeliveryTx, i int) error {
+		err := apply(tx, i)
+		if ds[i].ID == p.poison {
+			panic("a broken adapter")
+		}
+		return err
+	})
+}
+
+// After a panic nothing was kept, and what was made of the deliveries until then
+// must not be taken for what their provider said.
+func TestAfterAPanicDeliveriesAreAsTheyCame(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	ids := []uuid.UUID{g.row(g.clock.Now().Add(grace)), g.row(g.clock.Now().Add(grace))}
+	ds := []*verification.Delivery{withID(g.webhook(passed), ids[0].String()), withID(g.webhook(passed), ids[1].String())}
+	node := g.node(panicking{g.store, ds[1].ID})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		node.DeliverTogether(t.Context(), ds)
+	}()
+	for i, d := range ds {
+		if d.Effect != "" || d.VerificationID != uuid.Nil {
+			t.Errorf("delivery %d is %s about %s", i, d.Effect, d.VerificationID)
+		}
+		if effect, err := node.Deliver(t.Context(), d); err != nil || effect != applied {
+			t.Errorf("delivery %d alone is %s, %v", i, effect, err)
+		}
+		g.want(ids[i], approved, verification.Exact)
+	}
+}
+
+// A batch may commit and its answer be lost: each is tried alone then, and must
+// not fail because it is there.
+func TestWhatABatchKeptIsNoErrorAlone(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	id := g.row(g.clock.Now().Add(grace))
+	d := withID(g.webhook(passed), id.String())
+	again := *d
+	if outcome := g.DeliverTogether(t.Context(), []*verification.Delivery{d})[0]; !outcome.Applied {
+		t.Fatal("it was left out")
+	}
+	if effect, err := g.Service.Deliver(t.Context(), &again); err != nil || effect != duplicate {
+		t.Errorf("tried again it is %s, %v", effect, err)
+	}
+	g.stored(d, applied)
+	g.want(id, approved, verification.Exact)
+}
