@@ -157,7 +157,7 @@ func read(output string, run Run) (Outcome, error) {
 	done := int64(count)
 	// Some clients get further than others; whoever counts what was decided
 	// afterwards notices if this was too little.
-	const unevenness, turns = 4, 64
+	const unevenness, turns = 2, 64
 	return Outcome{PerSecond: warm, Transactions: done, Next: run.First + done + done/unevenness + turns*int64(run.Clients)}, nil
 }
 
