@@ -9,10 +9,10 @@ import (
 
 const (
 	defaultInterval = 500 * time.Millisecond
-	// rest is how long it lets events gather after each look, however often it is
-	// poked: a look costs about the same for one event as for hundreds, and takes
-	// from what deliveries are applied with.
-	rest = 50 * time.Millisecond
+	// After a look it lets events gather, however often it is poked: restEach for
+	// each that it found, up to maxRest. A look costs about the same for one event
+	// as for hundreds, and takes from what deliveries are applied with.
+	restEach, maxRest = 5 * time.Millisecond, 50 * time.Millisecond
 	// queueBatch is for how many events callbacks are queued in one transaction.
 	queueBatch = 500
 	// reviveInterval is how often callbacks without a job are looked for, and
@@ -85,7 +85,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		case <-tick.C:
 		case <-d.poked:
 		}
-		err := d.once(ctx)
+		given, err := d.once(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
 			d.Log.WarnContext(ctx, "dispatching events and callbacks failed; it goes on trying", "error", err, "cause", errors.Unwrap(err))
 		}
@@ -93,15 +93,16 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(rest):
+		case <-time.After(min(time.Duration(given)*restEach, maxRest)):
 		}
 	}
 }
 
-func (d *Dispatcher) once(ctx context.Context) error {
-	given, err := d.Events.SequenceEvents(ctx)
+// once looks once, and returns how many events there were.
+func (d *Dispatcher) once(ctx context.Context) (given int64, err error) {
+	given, err = d.Events.SequenceEvents(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if given > 0 && d.Sequenced != nil {
 		d.Sequenced()
@@ -109,10 +110,10 @@ func (d *Dispatcher) once(ctx context.Context) error {
 	for {
 		looked, err := d.Events.QueueCallbacks(ctx, d.now(), queueBatch)
 		if err != nil {
-			return err
+			return given, err
 		}
 		if looked < queueBatch {
-			return d.revive(ctx)
+			return given, d.revive(ctx)
 		}
 	}
 }
