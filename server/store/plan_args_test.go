@@ -117,6 +117,5 @@ func planned(uuidText string) map[string][]string {
 		"batchRefInsert":             {"'{human}'", "'{verification:new}'", "'{erased:new}'", "'{" + uuidText + "}'", "'{exact}'", "ARRAY[" + at + "]"},
 		"batchUpdateIfVersion": {"'{" + uuidText + "}'", "'{shop}'", "'{test}'", "'{2}'", "'{pending}'", "'{3}'", `'{"{}"}'`, "'{}'", "'{}'", "'{}'",
 			"ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "'{0}'"},
-		"batchParked": {"'{human}'"},
 	}
 }
