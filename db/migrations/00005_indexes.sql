@@ -28,6 +28,18 @@ DROP INDEX CONCURRENTLY IF EXISTS verification_rare_page;
 CREATE INDEX CONCURRENTLY verification_rare_page ON verification (project, environment, state, id DESC)
     WHERE state IN ('created', 'pending', 'processing', 'in_review', 'failed');
 
+-- Ends a transaction in which a statement wrote less than it was meant to. The
+-- codes that begin with VG are Verigate's.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION written_all(written bigint, meant integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF written <> meant THEN
+        RAISE EXCEPTION '% of % rows were written', written, meant USING ERRCODE = 'VG001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 -- Autovacuum comes when a share of a table changed, a fifth by default: of ten
 -- million rows that is too late and too much at once. Rows of these change or go,
 -- most of them more than once. event_head has one row, whose old versions go as
@@ -51,6 +63,7 @@ ALTER TABLE event_position RESET (autovacuum_vacuum_scale_factor, autovacuum_vac
 ALTER TABLE callback_attempt RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor);
 ALTER TABLE callback RESET (autovacuum_vacuum_scale_factor, autovacuum_analyze_scale_factor);
 ALTER TABLE verification RESET (autovacuum_vacuum_scale_factor, autovacuum_analyze_scale_factor);
+DROP FUNCTION IF EXISTS written_all(bigint, integer);
 DROP INDEX CONCURRENTLY IF EXISTS delivery_unpurged;
 CREATE INDEX CONCURRENTLY delivery_unpurged ON delivery (receive_time) WHERE purge_time IS NULL;
 DROP INDEX CONCURRENTLY IF EXISTS delivery_parked_since;

@@ -32,18 +32,25 @@ JOIN (SELECT unnest(@ids::uuid[]) AS id, unnest(@projects::text[]) AS project, u
 ORDER BY v.id
 FOR UPDATE OF v SKIP LOCKED;
 
--- name: BatchRefInsert :execrows
--- The first binding of a ref stays, also when it was erased since.
+-- name: BatchRefInsert :exec
+-- The first binding of a ref stays, also when it was erased since; then nothing
+-- of the batch is written.
+WITH bound AS (
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
 SELECT b.connection, b.ref, b.verification_id, b.match, b.create_time
 FROM (SELECT unnest(@connections::text[]) AS connection, unnest(@refs::text[]) AS ref, unnest(@erased_refs::text[]) AS erased_ref,
     unnest(@verification_ids::uuid[]) AS verification_id, unnest(@matches::text[]) AS match,
     unnest(@create_times::timestamptz[]) AS create_time) b
 WHERE NOT EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = b.connection AND r.ref = b.erased_ref)
-ON CONFLICT (connection, ref) DO NOTHING;
+ON CONFLICT (connection, ref) DO NOTHING
+RETURNING 1
+)
+SELECT written_all((SELECT count(*) FROM bound), cardinality(@refs::text[]));
 
--- name: BatchUpdateIfVersion :execrows
--- The guard is in the WHERE clause, as for a single one.
+-- name: BatchUpdateIfVersion :exec
+-- The guard is in the WHERE clause, as for a single one; if it holds one row back,
+-- nothing of the batch is written.
+WITH updated AS (
 UPDATE verification v SET
     state = n.state, version = n.version, reason_codes = n.reason_codes, match = n.match,
     hosted_url = n.hosted_url, lane = n.lane,
@@ -61,7 +68,10 @@ FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@projects::text[]) AS project, u
     nullif(unnest(@final_times::timestamptz[]), '0001-01-01T00:00:00Z') AS final_time,
     nullif(unnest(@fetch_times::timestamptz[]), '0001-01-01T00:00:00Z') AS fetch_time,
     unnest(@fetches::integer[]) AS fetches) n
-WHERE v.id = n.id AND v.project = n.project AND v.environment = n.environment AND v.version = n.old_version;
+WHERE v.id = n.id AND v.project = n.project AND v.environment = n.environment AND v.version = n.old_version
+RETURNING 1
+)
+SELECT written_all((SELECT count(*) FROM updated), cardinality(@ids::uuid[]));
 
 -- name: BatchTransitionInsert :exec
 INSERT INTO transition (

@@ -185,39 +185,41 @@ func (q *Queries) BatchRefFind(ctx context.Context, db DBTX, arg BatchRefFindPar
 	return items, nil
 }
 
-const batchRefInsert = `-- name: BatchRefInsert :execrows
+const batchRefInsert = `-- name: BatchRefInsert :exec
+WITH bound AS (
 INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
 SELECT b.connection, b.ref, b.verification_id, b.match, b.create_time
-FROM (SELECT unnest($1::text[]) AS connection, unnest($2::text[]) AS ref, unnest($3::text[]) AS erased_ref,
+FROM (SELECT unnest($2::text[]) AS connection, unnest($1::text[]) AS ref, unnest($3::text[]) AS erased_ref,
     unnest($4::uuid[]) AS verification_id, unnest($5::text[]) AS match,
     unnest($6::timestamptz[]) AS create_time) b
 WHERE NOT EXISTS (SELECT 1 FROM provider_ref r WHERE r.connection = b.connection AND r.ref = b.erased_ref)
 ON CONFLICT (connection, ref) DO NOTHING
+RETURNING 1
+)
+SELECT written_all((SELECT count(*) FROM bound), cardinality($1::text[]))
 `
 
 type BatchRefInsertParams struct {
-	Connections     []string
 	Refs            []string
+	Connections     []string
 	ErasedRefs      []string
 	VerificationIds []uuid.UUID
 	Matches         []string
 	CreateTimes     []time.Time
 }
 
-// The first binding of a ref stays, also when it was erased since.
-func (q *Queries) BatchRefInsert(ctx context.Context, db DBTX, arg BatchRefInsertParams) (int64, error) {
-	result, err := db.Exec(ctx, batchRefInsert,
-		arg.Connections,
+// The first binding of a ref stays, also when it was erased since; then nothing
+// of the batch is written.
+func (q *Queries) BatchRefInsert(ctx context.Context, db DBTX, arg BatchRefInsertParams) error {
+	_, err := db.Exec(ctx, batchRefInsert,
 		arg.Refs,
+		arg.Connections,
 		arg.ErasedRefs,
 		arg.VerificationIds,
 		arg.Matches,
 		arg.CreateTimes,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const batchSeenForget = `-- name: BatchSeenForget :exec
@@ -333,7 +335,8 @@ func (q *Queries) BatchTransitionInsert(ctx context.Context, db DBTX, arg BatchT
 	return err
 }
 
-const batchUpdateIfVersion = `-- name: BatchUpdateIfVersion :execrows
+const batchUpdateIfVersion = `-- name: BatchUpdateIfVersion :exec
+WITH updated AS (
 UPDATE verification v SET
     state = n.state, version = n.version, reason_codes = n.reason_codes, match = n.match,
     hosted_url = n.hosted_url, lane = n.lane,
@@ -352,6 +355,9 @@ FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS project, unnest($3:
     nullif(unnest($18::timestamptz[]), '0001-01-01T00:00:00Z') AS fetch_time,
     unnest($19::integer[]) AS fetches) n
 WHERE v.id = n.id AND v.project = n.project AND v.environment = n.environment AND v.version = n.old_version
+RETURNING 1
+)
+SELECT written_all((SELECT count(*) FROM updated), cardinality($1::uuid[]))
 `
 
 type BatchUpdateIfVersionParams struct {
@@ -376,9 +382,10 @@ type BatchUpdateIfVersionParams struct {
 	Fetches      []int32
 }
 
-// The guard is in the WHERE clause, as for a single one.
-func (q *Queries) BatchUpdateIfVersion(ctx context.Context, db DBTX, arg BatchUpdateIfVersionParams) (int64, error) {
-	result, err := db.Exec(ctx, batchUpdateIfVersion,
+// The guard is in the WHERE clause, as for a single one; if it holds one row back,
+// nothing of the batch is written.
+func (q *Queries) BatchUpdateIfVersion(ctx context.Context, db DBTX, arg BatchUpdateIfVersionParams) error {
+	_, err := db.Exec(ctx, batchUpdateIfVersion,
 		arg.Ids,
 		arg.Projects,
 		arg.Environments,
@@ -399,8 +406,5 @@ func (q *Queries) BatchUpdateIfVersion(ctx context.Context, db DBTX, arg BatchUp
 		arg.FetchTimes,
 		arg.Fetches,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }

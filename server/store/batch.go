@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/verification"
@@ -15,12 +14,13 @@ import (
 
 // batch is one transaction that several deliveries share: what plain ones ask
 // for is read for all at once, each is judged on that in memory, and what they
-// write is written for all at once.
+// write is written for all at once. It takes three trips to the database, since
+// on a busy node each of them costs a wait for the processor, at both ends.
 //
-//	read: refs, marks, rows ─► apply, one after the other, each on a draft ─► write, commit
+//	begin, refs ─► marks, rows ─► apply, one after the other, each on a draft ─► write, commit
 type batch struct {
 	queries *sqlc.Queries
-	db      pgx.Tx
+	db      sending
 	sealer  sealer
 
 	// targets are the ids that each delivery names, directly or by a bound ref.
@@ -40,25 +40,24 @@ type batch struct {
 	deliveries  []sqlc.DeliveryInsertParams
 }
 
-// batchBegin has the statements planned once. Left to itself Postgres plans each
-// anew, because it sees that the lists at hand are shorter than it would guess,
-// and planning them costs more than running them.
-const batchBegin = "begin; set local plan_cache_mode = force_generic_plan"
-
 type refName struct{ connection, ref string }
 
 // InBatch implements verification.Store. It is not repeated when the database
 // asks for it: whoever called does what is left alone.
 func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) (applied []bool, err error) {
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: batchBegin}, func(ptx pgx.Tx) error {
-		b := &batch{queries: s.queries, db: ptx, sealer: s.sealer, changed: make(map[uuid.UUID]bool)}
-		if err := b.read(ctx, ds); err != nil {
-			return err
-		}
-		applied = b.judge(ds, apply)
-		return b.write(ctx, ds, applied)
-	})
+	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
+		return nil, translate(err)
+	}
+	// A connection within a transaction is closed, which rolls it back: the way
+	// out of every error and panic.
+	defer conn.Release()
+	b := &batch{queries: s.queries, db: conn, sealer: s.sealer, changed: make(map[uuid.UUID]bool)}
+	if err := b.read(ctx, ds); err != nil {
+		return nil, translate(err)
+	}
+	applied = b.judge(ds, apply)
+	if err := b.write(ctx, ds, applied); err != nil {
 		return nil, translate(err)
 	}
 	return applied, nil
@@ -119,10 +118,14 @@ func (b *batch) accept(d *draft) {
 	b.deliveries = append(b.deliveries, d.deliveries...)
 }
 
-// read reads and locks what the deliveries name, and marks them as seen.
+// read begins, reads and locks what the deliveries name, and marks them as seen.
 func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
 	if err := b.findRefs(ctx, ds); err != nil {
 		return err
+	}
+	b.targets = make([][]uuid.UUID, len(ds))
+	for i, d := range ds {
+		b.targets[i] = b.target(d)
 	}
 	b.fresh = make(map[uuid.UUID]bool)
 	b.rows, b.versions = make(map[uuid.UUID]*verification.Verification), make(map[uuid.UUID]int64)
@@ -136,7 +139,7 @@ func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
 	return inOneTrip(ctx, b.db, trip...)
 }
 
-// findRefs finds what is bound, and with it whom each delivery names.
+// findRefs begins the transaction and finds what is bound.
 func (b *batch) findRefs(ctx context.Context, ds []*verification.Delivery) error {
 	var p sqlc.BatchRefFindParams
 	asked := make(map[refName]refName)
@@ -149,29 +152,31 @@ func (b *batch) findRefs(ctx context.Context, ds []*verification.Delivery) error
 		}
 	}
 	b.refs = make(map[refName]verification.BoundRef)
+	trip := begin(ctx)
 	if len(p.Refs) > 0 {
-		rows, err := b.queries.BatchRefFind(ctx, b.db, p)
-		if err != nil {
+		trip = append(trip, func(db sqlc.DBTX) error {
+			rows, err := b.queries.BatchRefFind(ctx, db, p)
+			b.know(rows, asked)
 			return err
+		})
+	}
+	return inOneTrip(ctx, b.db, trip...)
+}
+
+// know takes in what is bound; asked says which ref each of the forms is of.
+func (b *batch) know(rows []sqlc.ProviderRef, asked map[refName]refName) {
+	for _, r := range rows {
+		name := asked[refName{r.Connection, r.Ref}]
+		if _, two := b.refs[name]; two {
+			// Bound in plain and in erased form: nobody knows whose it is.
+			delete(b.refs, name)
+			continue
 		}
-		for _, r := range rows {
-			name := asked[refName{r.Connection, r.Ref}]
-			if _, two := b.refs[name]; two {
-				// Bound in plain and in erased form: nobody knows whose it is.
-				delete(b.refs, name)
-				continue
-			}
-			b.refs[name] = verification.BoundRef{
-				Connection: r.Connection, Ref: name.ref, VerificationID: r.VerificationID,
-				Match: verification.Match(r.Match), CreateTime: r.CreateTime,
-			}
+		b.refs[name] = verification.BoundRef{
+			Connection: r.Connection, Ref: name.ref, VerificationID: r.VerificationID,
+			Match: verification.Match(r.Match), CreateTime: r.CreateTime,
 		}
 	}
-	b.targets = make([][]uuid.UUID, len(ds))
-	for i, d := range ds {
-		b.targets[i] = b.target(d)
-	}
-	return nil
 }
 
 func (b *batch) target(d *verification.Delivery) []uuid.UUID {

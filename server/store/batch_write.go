@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -11,10 +10,9 @@ import (
 	"github.com/verigate/verigate/server/verification"
 )
 
-// errRefMoved says that somebody else bound a ref of the batch meanwhile.
-var errRefMoved = errors.New("a ref of the batch was bound by somebody else")
-
-// write writes what the applied deliveries changed.
+// write writes what the applied deliveries changed, and commits. Postgres itself
+// sees to it that everything is written or nothing (written_all): its answers
+// come when it is over.
 func (b *batch) write(ctx context.Context, ds []*verification.Delivery, applied []bool) error {
 	var trip []statement
 	if left := b.leftMarks(ds, applied); len(left.DeliveryIds) > 0 {
@@ -22,15 +20,11 @@ func (b *batch) write(ctx context.Context, ds []*verification.Delivery, applied 
 	}
 	if len(b.bound) > 0 {
 		refs := refLists(b.bound)
-		trip = append(trip, func(db sqlc.DBTX) error {
-			return expect(len(b.bound), errRefMoved)(b.queries.BatchRefInsert(ctx, db, refs))
-		})
+		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchRefInsert(ctx, db, refs) })
 	}
 	if len(b.changed) > 0 {
 		rows := b.rowLists()
-		trip = append(trip, func(db sqlc.DBTX) error {
-			return expect(len(b.changed), errVersionMoved)(b.queries.BatchUpdateIfVersion(ctx, db, rows))
-		})
+		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchUpdateIfVersion(ctx, db, rows) })
 	}
 	if len(b.transitions) > 0 {
 		transitions := transitionLists(b.transitions)
@@ -40,17 +34,7 @@ func (b *batch) write(ctx context.Context, ds []*verification.Delivery, applied 
 		deliveries := deliveryLists(b.deliveries)
 		trip = append(trip, func(db sqlc.DBTX) error { return b.queries.BatchDeliveryInsert(ctx, db, deliveries) })
 	}
-	return inOneTrip(ctx, b.db, trip...)
-}
-
-// expect says that another number of rows than that is an error.
-func expect(rows int, otherwise error) func(int64, error) error {
-	return func(changed int64, err error) error {
-		if err == nil && changed != int64(rows) {
-			return otherwise
-		}
-		return err
-	}
+	return inOneTrip(ctx, b.db, append(trip, plainly(ctx, "commit"))...)
 }
 
 // leftMarks are the marks of what was left out.

@@ -13,10 +13,31 @@ import (
 // statement calls one generated query, and keeps what it returns.
 type statement func(db sqlc.DBTX) error
 
+// sending is a connection that statements can be sent on together.
+type sending interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// begin are the statements that a transaction of batch statements begins with. It
+// has those planned once: left to itself Postgres plans each anew, because it sees
+// that the lists at hand are shorter than it would guess, and planning them costs
+// more than running them.
+func begin(ctx context.Context) []statement {
+	return []statement{plainly(ctx, "begin"), plainly(ctx, "set local plan_cache_mode = force_generic_plan")}
+}
+
+// plainly is a statement without arguments that is not among the generated ones.
+func plainly(ctx context.Context, text string) statement {
+	return func(db sqlc.DBTX) error {
+		_, err := db.Exec(ctx, text)
+		return err
+	}
+}
+
 // inOneTrip sends statements together and waits for their answers once. None may
 // depend on another's answer. Each is called twice: first to say what it sends,
 // with an error instead of an answer, and then to take its answer.
-func inOneTrip(ctx context.Context, db pgx.Tx, statements ...statement) error {
+func inOneTrip(ctx context.Context, db sending, statements ...statement) error {
 	sending := &sender{}
 	for _, s := range statements {
 		if err := s(sending); !errors.Is(err, errSent) {

@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -121,6 +122,8 @@ const (
 	codeDeadlockDetected     = "40P01"
 	codeLockNotAvailable     = "55P03"
 	codeQueryCanceled        = "57014"
+	// codeNotAllWritten is our own: see written_all in db/migrations.
+	codeNotAllWritten = "VG001"
 	codeTooManyConnections   = "53300"
 	// classOperatorIntervention covers a server that shuts down or starts up.
 	classOperatorIntervention = "57"
@@ -129,7 +132,7 @@ const (
 
 func isRace(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pgErr.Code == codeSerializationFailure || pgErr.Code == codeDeadlockDetected)
+	return ok && slices.Contains([]string{codeSerializationFailure, codeDeadlockDetected, codeNotAllWritten}, pgErr.Code)
 }
 
 func isUnique(err error, constraint string) bool {
