@@ -1,17 +1,18 @@
 // Package intake gathers deliveries that arrive at the same time, so that they
-// share a commit: what a commit costs does not depend on how much is in it.
+// share a commit: what a commit costs hardly depends on how much is in it.
 //
-//	request ─► Deliver ─► queue ─► worker takes all that waits ─► DeliverTogether ─► answers
-//	           full: ErrOverloaded                                 └ what was left out ─► Deliver, alone
+//	request ─► Deliver ─► waiting ─► a worker takes all of it ─► DeliverTogether ─► answers
+//	           full: ErrOverloaded                                └ what was left out ─► Deliver, alone
 //
-// Nothing is delayed to gather more: a worker that is idle takes the first
-// delivery at once, and while it is at work the next ones gather by themselves.
-// There is one worker: two would share the same deliveries between twice as many
-// commits. A delivery is answered after its commit and never before. Those that
-// wait together are applied in the order in which they came; what was left out is
-// applied beside what comes next.
+// Nothing is delayed to gather more while nothing is at work: the first delivery
+// is taken at once. Then others gather by themselves, and a second worker takes
+// them when they are as many as those at work (line.go): it reads while the first
+// one writes. A third would share the same deliveries between more commits. A
+// delivery is answered after its commit and never before. They take hold of their
+// verifications in the order in which they came; what was left out is applied
+// beside what comes next.
 //
-// It owns the queue and its bound; what a delivery does is the domain's. It
+// It owns the line and its bound; what a delivery does is the domain's. It
 // imports verification only, never store or webhook.
 package intake
 
@@ -27,13 +28,15 @@ import (
 )
 
 const (
+	// workersAtOnce is how many transactions are under way at most.
+	workersAtOnce = 2
 	// MaxTogether is how many deliveries share a commit at most. More gain little
 	// and hold rows for longer.
 	MaxTogether = 64
 	// DefaultLimit is how many deliveries may wait or be at work: less than a
 	// second of work, so that whoever is accepted is answered in time.
 	DefaultLimit = 1024
-	// patience bounds applying what was taken from a queue. Providers wait 10 s
+	// patience bounds applying what was taken from the line. Providers wait 10 s
 	// for an answer (VerifyHuman docs, webhooks page).
 	patience = 8 * time.Second
 )
@@ -47,17 +50,18 @@ var errPanicked = verification.NewError(verification.KindInternal, "INTERNAL", "
 // Domain applies deliveries.
 type Domain interface {
 	Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error)
-	DeliverTogether(ctx context.Context, ds []*verification.Delivery) []verification.Outcome
+	// DeliverTogether calls held when it holds what ds are about.
+	DeliverTogether(ctx context.Context, ds []*verification.Delivery, held func()) []verification.Outcome
 	Report(ctx context.Context, d *verification.Delivery, o verification.Outcome)
 }
 
-// Intake is the queue of one node. It is safe for concurrent use.
+// Intake takes in the deliveries of one node. It is safe for concurrent use.
 type Intake struct {
 	domain Domain
 	log    *slog.Logger
 	limit  int64
 	inHand atomic.Int64
-	queue  chan *entry
+	line   *line
 	alone  sync.WaitGroup
 }
 
@@ -77,10 +81,10 @@ type answer struct {
 	err    error
 }
 
-// New returns an Intake whose worker holds one database connection while it is at
-// work. limit is how many deliveries it takes at a time.
+// New returns an Intake whose workers each hold one database connection while
+// they are at work. limit is how many deliveries it takes at a time.
 func New(domain Domain, log *slog.Logger, limit int) *Intake {
-	return &Intake{domain: domain, log: log, limit: int64(limit), queue: make(chan *entry, limit)}
+	return &Intake{domain: domain, log: log, limit: int64(limit), line: newLine()}
 }
 
 // Full reports whether Deliver would refuse now. Whoever asks first is spared the
@@ -103,7 +107,7 @@ func (in *Intake) Deliver(ctx context.Context, d *verification.Delivery) (verifi
 	}
 }
 
-// put queues a delivery, if there is room.
+// put has a delivery wait in line, if there is room.
 func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, error) {
 	if in.inHand.Add(1) > in.limit {
 		in.inHand.Add(-1)
@@ -115,8 +119,7 @@ func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, er
 		report: func(o verification.Outcome) { in.domain.Report(ctx, d, o) },
 		alone:  func() answer { return in.deliver(ctx, d) },
 	}
-	// There is room: the queue is as long as all that may be in hand.
-	in.queue <- e
+	in.line.join(e)
 	return e, nil
 }
 
@@ -125,40 +128,30 @@ func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, er
 // that nobody calls Deliver any more.
 func (in *Intake) Run(ctx context.Context) {
 	defer in.alone.Wait()
-	for {
-		select {
-		case first := <-in.queue:
-			in.apply(ctx, in.gather(first))
-		case <-ctx.Done():
-			for len(in.queue) > 0 {
-				in.apply(ctx, in.gather(<-in.queue))
+	defer context.AfterFunc(ctx, in.line.close)()
+	ctx = context.WithoutCancel(ctx)
+	var workers sync.WaitGroup
+	for range workersAtOnce {
+		workers.Go(func() {
+			for {
+				t := in.line.take()
+				if t == nil {
+					return
+				}
+				in.apply(ctx, t)
 			}
-			return
-		}
+		})
 	}
-}
-
-// gather takes all that waits, up to MaxTogether.
-func (in *Intake) gather(first *entry) []*entry {
-	together := []*entry{first}
-	for len(together) < MaxTogether {
-		select {
-		case next := <-in.queue:
-			together = append(together, next)
-		default:
-			return together
-		}
-	}
-	return together
+	workers.Wait()
 }
 
 // apply answers what could be applied together, and has the rest applied beside
 // what comes next, in its order.
-func (in *Intake) apply(ctx context.Context, together []*entry) {
-	ctx = context.WithoutCancel(ctx)
-	outcomes := in.together(ctx, together)
+func (in *Intake) apply(ctx context.Context, t *turn) {
+	outcomes := in.together(ctx, t)
+	t.done()
 	var left []*entry
-	for i, e := range together {
+	for i, e := range t.entries {
 		if !outcomes[i].Applied {
 			left = append(left, e)
 			continue
@@ -176,14 +169,14 @@ func (in *Intake) apply(ctx context.Context, together []*entry) {
 }
 
 // together returns outcomes in any case: after a panic nothing was applied.
-func (in *Intake) together(ctx context.Context, entries []*entry) []verification.Outcome {
-	outcomes := make([]verification.Outcome, len(entries))
+func (in *Intake) together(ctx context.Context, t *turn) []verification.Outcome {
+	outcomes := make([]verification.Outcome, len(t.entries))
 	in.guarded(ctx, func(ctx context.Context) {
-		ds := make([]*verification.Delivery, 0, len(entries))
-		for _, e := range entries {
+		ds := make([]*verification.Delivery, 0, len(t.entries))
+		for _, e := range t.entries {
 			ds = append(ds, e.delivery)
 		}
-		outcomes = in.domain.DeliverTogether(ctx, ds)
+		outcomes = in.domain.DeliverTogether(ctx, ds, t.held)
 	})
 	return outcomes
 }

@@ -27,6 +27,8 @@ const patience = 30 * time.Second
 // domain records what it is given. Its first call waits until the gate opens.
 type domain struct {
 	gate chan struct{}
+	// holds lets it say that it holds what it was given, before it waits.
+	holds bool
 	// entered receives before each call of DeliverTogether waits.
 	entered chan struct{}
 
@@ -46,7 +48,10 @@ func newDomain() *domain {
 
 var errStore = errors.New("no room on the disk")
 
-func (d *domain) DeliverTogether(_ context.Context, ds []*verification.Delivery) []verification.Outcome {
+func (d *domain) DeliverTogether(_ context.Context, ds []*verification.Delivery, held func()) []verification.Outcome {
+	if d.holds {
+		held()
+	}
 	d.entered <- struct{}{}
 	<-d.gate
 	d.mu.Lock()
@@ -179,6 +184,48 @@ func TestWhatArrivesWhileTheWorkerIsBusySharesOneCommit(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestASecondTurnBeginsWhenAsManyWaitAsAreAtWork(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.holds = true
+	r := run(t, d, 200)
+	holdOne(t, r, d)
+	r.send(delivery("second"))
+	d.waitEntered(t)
+	// Two are at work in two turns: whoever comes now waits for one of them.
+	for i := range 3 {
+		r.send(delivery(fmt.Sprintf("d%d", i)))
+	}
+	close(d.gate)
+	r.done.Wait()
+	r.stop()
+	if slices.SortFunc(d.batches, slices.Compare); len(d.batches) < 3 || len(d.batches[2]) != 1 && len(d.batches) == 3 && len(d.batches[0]) != 3 {
+		t.Errorf("the batches are %v", d.batches)
+	}
+	if len(r.got) != 5 {
+		t.Errorf("the answers are %v", r.got)
+	}
+}
+
+func TestNoTurnOvertakesOneThatHoldsNothingYet(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	r := run(t, d, 200)
+	holdOne(t, r, d)
+	r.send(delivery("second"))
+	r.send(delivery("third"))
+	select {
+	case <-d.entered:
+		t.Error("a second turn began")
+	default:
+	}
+	close(d.gate)
+	r.done.Wait()
+	if want := [][]string{{"first"}, {"second", "third"}}; !slices.EqualFunc(d.batches, want, slices.Equal) {
+		t.Errorf("the batches are %v, want %v", d.batches, want)
 	}
 }
 

@@ -44,7 +44,7 @@ type refName struct{ connection, ref string }
 
 // InBatch implements verification.Store. It is not repeated when the database
 // asks for it: whoever called does what is left alone.
-func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) (applied []bool, err error) {
+func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, held func(), apply func(tx verification.DeliveryTx, i int) error) (applied []bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, translate(err)
@@ -56,6 +56,7 @@ func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, apply 
 	if err := b.read(ctx, ds); err != nil {
 		return nil, translate(err)
 	}
+	held()
 	applied = b.judge(ds, apply)
 	if err := b.write(ctx, ds, applied); err != nil {
 		return nil, translate(err)

@@ -123,8 +123,8 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeQueryCanceled        = "57014"
 	// codeNotAllWritten is our own: see written_all in db/migrations.
-	codeNotAllWritten = "VG001"
-	codeTooManyConnections   = "53300"
+	codeNotAllWritten      = "VG001"
+	codeTooManyConnections = "53300"
 	// classOperatorIntervention covers a server that shuts down or starts up.
 	classOperatorIntervention = "57"
 	classConnection           = "08"

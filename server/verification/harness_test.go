@@ -59,7 +59,7 @@ func newGateway(t testing.TB) *gateway {
 // Deliver delivers as the ingress does: together with others, though there are
 // none, and alone what cannot be.
 func (g *gateway) Deliver(ctx context.Context, d *verification.Delivery) (verification.Effect, error) {
-	outcome := g.DeliverTogether(ctx, []*verification.Delivery{d})[0]
+	outcome := g.DeliverTogether(ctx, []*verification.Delivery{d}, func() {})[0]
 	if !outcome.Applied {
 		return g.Service.Deliver(ctx, d)
 	}

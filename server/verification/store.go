@@ -17,10 +17,11 @@ type Store interface {
 	// InBatch runs apply for each of the deliveries, in their order and in one
 	// transaction that they share, with a DeliveryTx that knows what a plain delivery
 	// asks for: one that names its verification. Whatever else is asked of it is an
-	// error. A delivery whose apply returns an error is left out, with all later
+	// error. held is called when what the deliveries name is held, before the first
+	// apply. A delivery whose apply returns an error is left out, with all later
 	// ones that name what it names, and is to be applied by itself. It returns
 	// which ones were applied and are kept; with an error, none is.
-	InBatch(ctx context.Context, ds []*Delivery, apply func(tx DeliveryTx, i int) error) (applied []bool, err error)
+	InBatch(ctx context.Context, ds []*Delivery, held func(), apply func(tx DeliveryTx, i int) error) (applied []bool, err error)
 
 	// Get returns a verification of the scope.
 	Get(ctx context.Context, scope Scope, id uuid.UUID) (*Verification, error)

@@ -20,8 +20,10 @@ type Outcome struct {
 // their order and with one commit. The same code judges them. What cannot be
 // applied this way is left out, whatever the reason, and so are later deliveries
 // that name what it names; the others are not held up by it. What waited for one
-// of them is left to the sweep. Report is to be called for each that was applied.
-func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) []Outcome {
+// of them is left to the sweep. held is called when the verifications that they are
+// about are held: what is delivered from then on comes after them. Report is to be
+// called for each that was applied.
+func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery, held func()) []Outcome {
 	decoded := make([]Effect, len(ds))
 	for i, d := range ds {
 		decoded[i] = d.Effect
@@ -36,7 +38,7 @@ func (s *Service) DeliverTogether(ctx context.Context, ds []*Delivery) []Outcome
 			}
 		}
 	}()
-	applied, err := s.store.InBatch(ctx, ds, func(tx DeliveryTx, i int) error {
+	applied, err := s.store.InBatch(ctx, ds, held, func(tx DeliveryTx, i int) error {
 		var err error
 		found[i], outcomes[i].Rung, err = s.take(ctx, tx, ds[i], decoded[i])
 		return err

@@ -110,7 +110,7 @@ func TestTogetherIsAsOneAfterTheOther(t *testing.T) {
 
 // applyTogether does what the ingress does with deliveries that wait together.
 func (g *gateway) applyTogether(rt *rapid.T, ds []*verification.Delivery) {
-	outcomes := g.DeliverTogether(context.Background(), ds)
+	outcomes := g.DeliverTogether(context.Background(), ds, func() {})
 	for i, o := range outcomes {
 		if !o.Applied {
 			if _, err := g.Service.Deliver(context.Background(), ds[i]); err != nil {
@@ -150,7 +150,7 @@ func TestAnyBatchesAtOnceEndWhereTheRulesSay(t *testing.T) {
 			for i := n; i < len(deliveries); i += len(nodes) {
 				mine = append(mine, deliveries[i])
 			}
-			outcomes := nodes[n].DeliverTogether(context.Background(), mine)
+			outcomes := nodes[n].DeliverTogether(context.Background(), mine, func() {})
 			for i, o := range outcomes {
 				if !o.Applied {
 					if _, err := nodes[n].Deliver(context.Background(), mine[i]); err != nil {
@@ -188,7 +188,7 @@ func TestANeighbourThatCannotBeStoredFailsAlone(t *testing.T) {
 // applyAll delivers together, and alone what is left; those that must fail do.
 func applyAll(t *testing.T, g *gateway, ds []*verification.Delivery, fails map[int]bool) []verification.Outcome {
 	t.Helper()
-	outcomes := g.DeliverTogether(t.Context(), ds)
+	outcomes := g.DeliverTogether(t.Context(), ds, func() {})
 	for i, o := range outcomes {
 		if o.Applied {
 			continue
@@ -216,7 +216,7 @@ func TestAVerificationThatIsHeldHoldsUpNobodyElse(t *testing.T) {
 	if _, err := holder.Exec(t.Context(), "SELECT 1 FROM verification WHERE id = $1 FOR UPDATE", held); err != nil {
 		t.Fatal(err)
 	}
-	outcomes := g.DeliverTogether(t.Context(), ds)
+	outcomes := g.DeliverTogether(t.Context(), ds, func() {})
 	if outcomes[0].Applied || !outcomes[1].Applied || outcomes[2].Applied {
 		t.Fatalf("applied are %v, want the second only", outcomes)
 	}
@@ -253,7 +253,7 @@ func TestListsAreStoredAsTheyAre(t *testing.T) {
 	d := withID(g.webhook(passed), id.String())
 	d.Event.Refs = []string{`a"b`, `back\slash`, "{curly}", "comma,", "", "NULL", " space ", "newline\n", "ünï☃", `\"`, "'"}
 	d.Event.ReasonCodes = []string{"one", `t"wo`}
-	outcomes := g.DeliverTogether(t.Context(), []*verification.Delivery{d})
+	outcomes := g.DeliverTogether(t.Context(), []*verification.Delivery{d}, func() {})
 	if !outcomes[0].Applied || outcomes[0].Effect != applied {
 		t.Fatalf("it was %+v", outcomes[0])
 	}
@@ -311,8 +311,8 @@ type panicking struct {
 	poison uuid.UUID
 }
 
-func (p panicking) InBatch(ctx context.Context, ds []*verification.Delivery, apply func(tx verification.DeliveryTx, i int) error) ([]bool, error) {
-	return p.Store.InBatch(ctx, ds, func(tx verification.DeliveryTx, i int) error {
+func (p panicking) InBatch(ctx context.Context, ds []*verification.Delivery, held func(), apply func(tx verification.DeliveryTx, i int) error) ([]bool, error) {
+	return p.Store.InBatch(ctx, ds, held, func(tx verification.DeliveryTx, i int) error {
 		err := apply(tx, i)
 		if ds[i].ID == p.poison {
 			panic("a broken adapter")
@@ -335,7 +335,7 @@ func TestAfterAPanicDeliveriesAreAsTheyCame(t *testing.T) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		node.DeliverTogether(t.Context(), ds)
+		node.DeliverTogether(t.Context(), ds, func() {})
 	}()
 	for i, d := range ds {
 		if d.Effect != "" || d.VerificationID != uuid.Nil {
@@ -356,7 +356,7 @@ func TestWhatABatchKeptIsNoErrorAlone(t *testing.T) {
 	id := g.row(g.clock.Now().Add(grace))
 	d := withID(g.webhook(passed), id.String())
 	again := *d
-	if outcome := g.DeliverTogether(t.Context(), []*verification.Delivery{d})[0]; !outcome.Applied {
+	if outcome := g.DeliverTogether(t.Context(), []*verification.Delivery{d}, func() {})[0]; !outcome.Applied {
 		t.Fatal("it was left out")
 	}
 	if effect, err := g.Service.Deliver(t.Context(), &again); err != nil || effect != duplicate {
