@@ -35,6 +35,17 @@ LANGUAGE sql STABLE AS $$
 $$;
 -- +goose StatementEnd
 
+-- Tells the planner how many rows a transaction writes in a table of transitions.
+-- What it counts after an import, which is one transaction, would make it expect a
+-- good part of the table from each, and read all of it to find what is new.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION know_xid(part text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN xid SET (n_distinct = -0.1)', part);
+END
+$$;
+-- +goose StatementEnd
+
 -- Makes the partitions that a stretch of time lacks, and returns how many those
 -- were; none while somebody else is at it. Only the default partition is closed
 -- meanwhile: what it holds of the range moves. Storage parameters are not
@@ -69,6 +80,7 @@ BEGIN
                 part := parent || '_' || to_char(begins AT TIME ZONE 'UTC', 'YYYYMMDD');
                 EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent || '_default');
                 EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH (%s)', part, parent, storage);
+                PERFORM know_xid(part) WHERE parent = 'transition';
                 EXECUTE format('WITH strays AS (DELETE FROM %I WHERE %I >= $1 AND %2$I < $2 RETURNING *) INSERT INTO %I SELECT * FROM strays',
                     parent || '_default', key, part) USING earliest_id(begins), earliest_id(ends);
                 EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
@@ -249,6 +261,8 @@ BEGIN
         WHERE effect = 'unmatched' AND purge_time IS NULL;
     ALTER TABLE transition ADD PRIMARY KEY (verification_id, version);
     CREATE INDEX transition_tail ON transition (xid);
+    PERFORM know_xid(named) FROM unnest(ARRAY['transition_first', 'transition_default']) AS named;
+    ALTER TABLE transition ALTER COLUMN xid SET (n_distinct_inherited = -0.1);
 END
 $$;
 -- +goose StatementEnd
@@ -297,6 +311,7 @@ ALTER TABLE transition DROP CONSTRAINT IF EXISTS transition_first_bound;
 DROP FUNCTION IF EXISTS sealing_keys();
 DROP FUNCTION IF EXISTS drop_partition(timestamptz);
 DROP FUNCTION IF EXISTS make_partitions(timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS know_xid(text);
 DROP FUNCTION IF EXISTS partitions_of(text);
 DROP FUNCTION IF EXISTS period_start(timestamptz);
 DROP FUNCTION IF EXISTS earliest_id(timestamptz);

@@ -55,7 +55,10 @@ SELECT 'key' || i, 'shop' || i % 100, 'test', 'n', sha256('s'), now() FROM gener
 INSERT INTO audit_entry (id, project, environment, create_time, actor, action)
 SELECT id, CASE WHEN reference LIKE '%0' THEN '' ELSE project END, CASE WHEN reference LIKE '%0' THEN '' ELSE environment END,
 	create_time, 'key:1', 'api_key.create' FROM verification;
-DO $$
+` + analyze
+
+// analyze counts tables and partitions one by one.
+const analyze = `DO $$
 DECLARE part text;
 BEGIN
 	FOR part IN SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE '%_default' LOOP

@@ -138,6 +138,31 @@ func TestThePlansOfFunctionsReadNoWholeTable(t *testing.T) {
 	examine(t, conn, "sealing", "auto", body, nil)
 }
 
+// TestWhatIsNewIsFoundByItsIndexAfterAnImport is about a table that a few
+// transactions wrote: any of them looks as if it had written a good part of it.
+func TestWhatIsNewIsFoundByItsIndexAfterAnImport(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), pgtest.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	arguments, statements := planned(filled(t, conn)), generated(t)
+	if _, err := conn.Exec(t.Context(), `UPDATE transition SET xid = (100 + extract(month FROM create_time)::int % 2)::text::xid8`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), analyze); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"transitionTail", "eventPeek", "eventSequence"} {
+		examine(t, conn, name, "auto", statements[name], arguments[name])
+		// By its key the whole table is read as well, only in another order.
+		if plan := explain(t, conn, name, arguments[name]); strings.Contains(plan, "using transition_20260226_pkey") {
+			t.Errorf("%s walks through the key:\n%s", name, plan)
+		}
+	}
+}
+
 // TestTheCheckSeesAWholeTable holds the check against statements that do read one.
 func TestTheCheckSeesAWholeTable(t *testing.T) {
 	t.Parallel()
