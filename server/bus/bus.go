@@ -15,7 +15,8 @@
 //
 // A node knows what it sent itself by a random name in each message, and ignores
 // it, except that hearing itself is how it knows that the line works: behind a
-// pooler LISTEN succeeds and nothing ever comes. Messages hold ids and versions,
+// pooler LISTEN succeeds and nothing ever comes. Each says every second that it is
+// there, and one that hears of no other sends no hints. Messages hold ids and versions,
 // nothing of a person.
 //
 // It imports neither store nor watch: they are handed in.
@@ -27,6 +28,8 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -98,6 +101,9 @@ type Bus struct {
 	// node is this node's random name.
 	node  string
 	queue chan Hint
+	// lastWord is when another node was heard, or when this line began to work;
+	// nil while it does not.
+	lastWord atomic.Pointer[time.Time]
 }
 
 // Carrier is what takes messages between nodes: Postgres or NATS.
@@ -139,7 +145,7 @@ func (b *Bus) Publish(h Hint) {
 	}
 }
 
-// Run sends and listens until ctx ends, and waits for both to stop. A line that
+// Run sends and listens until ctx ends, and waits for all of it to stop. A line that
 // is down is told once, counted, and tried again; nothing else depends on it.
 func (b *Bus) Run(ctx context.Context) {
 	if b == nil {
@@ -148,6 +154,7 @@ func (b *Bus) Run(ctx context.Context) {
 	b.meter.BusConnected(b.carrier.name(), false)
 	var running sync.WaitGroup
 	running.Go(func() { b.send(ctx) })
+	running.Go(func() { b.beat(ctx) })
 	running.Go(func() { b.listen(ctx) })
 	running.Wait()
 }

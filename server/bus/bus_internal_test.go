@@ -22,11 +22,13 @@ type fakeCarrier struct {
 	// deaf lets nothing come back; down lets no line come about.
 	deaf, down bool
 
-	mu       sync.Mutex
-	lines    int
-	began    []time.Time
-	batches  [][]Hint
-	incoming chan string
+	mu    sync.Mutex
+	lines int
+	// greetings counts messages without a hint.
+	greetings int
+	began     []time.Time
+	batches   [][]Hint
+	incoming  chan string
 }
 
 func newFakeCarrier() *fakeCarrier { return &fakeCarrier{incoming: make(chan string, 100)} }
@@ -43,6 +45,11 @@ func (c *fakeCarrier) send(_ context.Context, messages []string) error {
 		_, rest, _ := sender(message)
 		hints, _ := read(rest)
 		batch = append(batch, hints...)
+	}
+	if len(batch) == 0 {
+		c.mu.Lock()
+		c.greetings++
+		c.mu.Unlock()
 	}
 	if len(batch) == 0 && !c.deaf {
 		c.incoming <- messages[0]
@@ -174,10 +181,10 @@ func TestTheFirstHintGoesAtOnceAndTheNextOnesTogether(t *testing.T) {
 func TestPublishNeverBlocks(t *testing.T) {
 	t.Parallel()
 	carrier := newFakeCarrier()
-	carrier.takes = time.Hour
+	carrier.takes = silence / 3
 	bubble(t, carrier, func(b *Bus, count *tally) {
 		b.Publish(Hint{uuid.New(), 1})
-		synctest.Wait() // the sender has it and is busy for an hour
+		synctest.Wait() // the sender has it and is busy
 		const over = 10
 		for range queueSize + over {
 			b.Publish(Hint{uuid.New(), 1})
@@ -185,10 +192,51 @@ func TestPublishNeverBlocks(t *testing.T) {
 		if got := count.settled().dropped[DroppedFull]; got != over {
 			t.Errorf("%d were dropped, want %d", got, over)
 		}
-		<-time.After(2*time.Hour - time.Second)
+		<-time.After(carrier.takes + carrier.takes/2)
 		synctest.Wait()
 		if got := len(carrier.batches[1]); got != batchSize {
 			t.Errorf("the second batch has %d hints, want %d", got, batchSize)
+		}
+	})
+}
+
+func TestANodeThatHearsNoOtherKeepsItsHints(t *testing.T) {
+	t.Parallel()
+	carrier := newFakeCarrier()
+	bubble(t, carrier, func(b *Bus, count *tally) {
+		publish := func(want int) {
+			t.Helper()
+			b.Publish(Hint{uuid.New(), 1})
+			<-time.After(2 * window)
+			if got := count.settled().sent; got != want {
+				t.Errorf("%d hints sent, want %d", got, want)
+			}
+		}
+		publish(1)
+		<-time.After(silence + beatInterval)
+		publish(1)
+		carrier.incoming <- hello(testNode)
+		synctest.Wait()
+		publish(2)
+		<-time.After(silence + beatInterval)
+		publish(2)
+		// Nobody knows who is there while the line is down.
+		carrier.incoming <- "cut"
+		synctest.Wait()
+		publish(3)
+	})
+}
+
+func TestEveryNodeSaysThatItIsThere(t *testing.T) {
+	t.Parallel()
+	carrier := newFakeCarrier()
+	bubble(t, carrier, func(*Bus, *tally) {
+		<-time.After(10*beatInterval + beatInterval/2)
+		carrier.mu.Lock()
+		defer carrier.mu.Unlock()
+		// One when the line began.
+		if carrier.greetings != 11 {
+			t.Errorf("%d greetings in ten intervals", carrier.greetings)
 		}
 	})
 }

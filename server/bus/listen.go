@@ -27,6 +27,7 @@ func (b *Bus) listen(ctx context.Context) {
 		began := time.Now()
 		s := &session{bus: b, failing: failing}
 		err := s.run(ctx)
+		b.lastWord.Store(nil)
 		b.meter.BusConnected(b.carrier.name(), false)
 		if ctx.Err() != nil {
 			return
@@ -100,6 +101,9 @@ func (s *session) deliver(ctx context.Context, message string) {
 		return
 	}
 	hints, readable := read(rest)
+	if ok {
+		s.bus.word()
+	}
 	if !ok || !readable {
 		s.bus.meter.HintsDropped(DroppedUnreadable, 1)
 		return
@@ -118,12 +122,19 @@ func (s *session) heard(ctx context.Context) {
 		return
 	}
 	s.hears = true
+	s.bus.word()
 	s.deaf.Stop()
 	s.bus.meter.BusConnected(s.bus.carrier.name(), true)
 	if s.failing {
 		s.bus.log.InfoContext(ctx, "hints of other nodes arrive again", "bus", s.bus.carrier.name())
 	}
 	s.gap()
+}
+
+// word notes that somebody is on the line.
+func (b *Bus) word() {
+	now := time.Now()
+	b.lastWord.Store(&now)
 }
 
 func (s *session) gap() {

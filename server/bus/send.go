@@ -19,6 +19,12 @@ const (
 	// sendPatience bounds the sending of a batch. By then the tail has told
 	// everybody.
 	sendPatience = time.Second
+	// beatInterval is how often a node says that it is there, and silence is how
+	// long it hears of no other before it takes itself for the only one. It then
+	// keeps its hints: to send them costs as much as to take in some webhooks. A
+	// node that comes says so at once.
+	beatInterval = time.Second
+	silence      = 5 * beatInterval
 )
 
 // send takes hints from the queue and sends them in batches, until ctx ends.
@@ -31,11 +37,29 @@ func (b *Bus) send(ctx context.Context) {
 			hints = append(hints, Hint{ID: id, Version: version})
 		}
 		clear(newest)
-		failing = b.deliverBatch(ctx, hints, failing)
+		if !b.alone(began) {
+			failing = b.deliverBatch(ctx, hints, failing)
+		}
 		if !wait(ctx, window-time.Since(began)) {
 			return
 		}
 	}
+}
+
+// beat says from time to time that this node is there, until ctx ends.
+func (b *Bus) beat(ctx context.Context) {
+	for wait(ctx, beatInterval) {
+		sending, cancel := context.WithTimeout(ctx, sendPatience)
+		// A line that is down is told by who needs it.
+		_ = b.carrier.send(sending, []string{hello(b.node)})
+		cancel()
+	}
+}
+
+// alone is whether the line works and nobody else has been on it for a while.
+func (b *Bus) alone(now time.Time) bool {
+	last := b.lastWord.Load()
+	return last != nil && now.Sub(*last) > silence
 }
 
 // collect waits for a hint and takes what waits behind it: the newest version of
