@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 var (
@@ -25,30 +29,38 @@ type Object struct {
 }
 
 // Parse refuses anything but one object whose keys are all different. Its errors
-// repeat nothing of the text.
+// repeat nothing of the text, which must not change afterwards.
 func Parse(text []byte) (Object, error) {
-	if !json.Valid(text) {
+	// Keys are compared here, and only where somebody reads them. What is no UTF-8
+	// is not refused for that: encoding/json never did.
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
 		return Object{}, errNotObject
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+	fields, twice := map[string]json.RawMessage{}, false
+	for dec.PeekKind() == jsontext.KindString {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return Object{}, errNotObject
+		}
+		key := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return Object{}, errNotObject
+		}
+		_, known := fields[key]
+		twice = twice || known
+		end := int(dec.InputOffset())
+		fields[key] = text[end-len(value) : end : end]
+	}
+	if _, err := dec.ReadToken(); err != nil {
 		return Object{}, errNotObject
 	}
-	fields := map[string]json.RawMessage{}
-	for dec.More() {
-		token, err := dec.Token()
-		key, isText := token.(string)
-		if err != nil || !isText {
-			return Object{}, errNotObject
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return Object{}, errNotObject
-		}
-		if _, twice := fields[key]; twice {
-			return Object{}, errTwice
-		}
-		fields[key] = value
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return Object{}, errNotObject
+	}
+	if twice {
+		return Object{}, errTwice
 	}
 	return Object{fields: fields}, nil
 }
@@ -87,11 +99,24 @@ func (o Object) Text(key string) (string, bool, error) {
 	if !o.Has(key) {
 		return "", false, nil
 	}
+	value := o.fields[key]
+	if text, ok := unquoted(value); ok {
+		return text, true, nil
+	}
 	var text string
-	if err := json.Unmarshal(o.fields[key], &text); err != nil {
+	if err := json.Unmarshal(value, &text); err != nil {
 		return "", false, fmt.Errorf("%s is not a string", o.Name(key))
 	}
 	return text, true, nil
+}
+
+// unquoted is the text of a string that has nothing to be replaced: nearly every
+// one.
+func unquoted(value []byte) (string, bool) {
+	if len(value) < len(`""`) || value[0] != '"' || bytes.IndexByte(value, '\\') >= 0 || !utf8.Valid(value) {
+		return "", false
+	}
+	return string(value[1 : len(value)-1]), true
 }
 
 // Is reports whether the text under key is exactly want.
