@@ -24,11 +24,17 @@ JOIN (SELECT DISTINCT unnest(@connections::text[]) AS connection, unnest(@refs::
     ON f.connection = r.connection AND f.ref = r.ref;
 
 -- name: BatchLock :many
--- Whoever is held by somebody else is left out: one slow neighbour must not hold
--- up all.
+-- Whom ids and refs name. Whoever is held by somebody else is left out: one slow
+-- neighbour must not hold up all.
 SELECT v.* FROM verification v
-JOIN (SELECT unnest(@ids::uuid[]) AS id, unnest(@projects::text[]) AS project, unnest(@environments::text[]) AS environment) n
-    ON n.id = v.id AND n.project = v.project AND n.environment = v.environment
+JOIN (
+    SELECT unnest(@ids::uuid[]) AS id, unnest(@projects::text[]) AS project, unnest(@environments::text[]) AS environment
+    UNION
+    SELECT r.verification_id, f.project, f.environment
+    FROM (SELECT unnest(@connections::text[]) AS connection, unnest(@refs::text[]) AS ref,
+        unnest(@ref_projects::text[]) AS project, unnest(@ref_environments::text[]) AS environment) f
+    JOIN provider_ref r ON r.connection = f.connection AND r.ref = f.ref
+) n ON n.id = v.id AND n.project = v.project AND n.environment = v.environment
 ORDER BY v.id
 FOR UPDATE OF v SKIP LOCKED;
 

@@ -82,22 +82,40 @@ func (q *Queries) BatchDeliveryInsert(ctx context.Context, db DBTX, arg BatchDel
 
 const batchLock = `-- name: BatchLock :many
 SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification v
-JOIN (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS project, unnest($3::text[]) AS environment) n
-    ON n.id = v.id AND n.project = v.project AND n.environment = v.environment
+JOIN (
+    SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS project, unnest($3::text[]) AS environment
+    UNION
+    SELECT r.verification_id, f.project, f.environment
+    FROM (SELECT unnest($4::text[]) AS connection, unnest($5::text[]) AS ref,
+        unnest($6::text[]) AS project, unnest($7::text[]) AS environment) f
+    JOIN provider_ref r ON r.connection = f.connection AND r.ref = f.ref
+) n ON n.id = v.id AND n.project = v.project AND n.environment = v.environment
 ORDER BY v.id
 FOR UPDATE OF v SKIP LOCKED
 `
 
 type BatchLockParams struct {
-	Ids          []uuid.UUID
-	Projects     []string
-	Environments []string
+	Ids             []uuid.UUID
+	Projects        []string
+	Environments    []string
+	Connections     []string
+	Refs            []string
+	RefProjects     []string
+	RefEnvironments []string
 }
 
-// Whoever is held by somebody else is left out: one slow neighbour must not hold
-// up all.
+// Whom ids and refs name. Whoever is held by somebody else is left out: one slow
+// neighbour must not hold up all.
 func (q *Queries) BatchLock(ctx context.Context, db DBTX, arg BatchLockParams) ([]Verification, error) {
-	rows, err := db.Query(ctx, batchLock, arg.Ids, arg.Projects, arg.Environments)
+	rows, err := db.Query(ctx, batchLock,
+		arg.Ids,
+		arg.Projects,
+		arg.Environments,
+		arg.Connections,
+		arg.Refs,
+		arg.RefProjects,
+		arg.RefEnvironments,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,10 @@ import (
 
 // batch is one transaction that several deliveries share: what plain ones ask
 // for is read for all at once, each is judged on that in memory, and what they
-// write is written for all at once. It takes three trips to the database, since
-// on a busy node each of them costs a wait for the processor, at both ends.
+// write is written for all at once. It takes two trips to the database, since on a
+// busy node each of them costs a wait for the processor, at both ends.
 //
-//	begin, refs ─► marks, rows ─► apply, one after the other, each on a draft ─► write, commit
+//	begin, marks, refs, rows ─► apply, one after the other, each on a draft ─► write, commit
 type batch struct {
 	queries *sqlc.Queries
 	db      sending
@@ -119,31 +119,37 @@ func (b *batch) accept(d *draft) {
 	b.deliveries = append(b.deliveries, d.deliveries...)
 }
 
-// read begins, reads and locks what the deliveries name, and marks them as seen.
+// read begins, marks the deliveries as seen, finds what is bound and locks what
+// they name.
 func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
-	if err := b.findRefs(ctx, ds); err != nil {
+	b.fresh, b.refs = make(map[uuid.UUID]bool), make(map[refName]verification.BoundRef)
+	b.rows, b.versions = make(map[uuid.UUID]*verification.Verification), make(map[uuid.UUID]int64)
+	marks := marks(ds)
+	trip := append(begin(ctx), func(db sqlc.DBTX) error { return b.markSeen(ctx, db, marks) })
+	if refs, asked := refForms(ds); len(refs.Refs) > 0 {
+		trip = append(trip, func(db sqlc.DBTX) error {
+			rows, err := b.queries.BatchRefFind(ctx, db, refs)
+			b.know(rows, asked)
+			return err
+		})
+	}
+	if named := named(ds); len(named.Ids)+len(named.Refs) > 0 {
+		trip = append(trip, func(db sqlc.DBTX) error { return b.lock(ctx, db, named) })
+	}
+	if err := inOneTrip(ctx, b.db, trip...); err != nil {
 		return err
 	}
 	b.targets = make([][]uuid.UUID, len(ds))
 	for i, d := range ds {
 		b.targets[i] = b.target(d)
 	}
-	b.fresh = make(map[uuid.UUID]bool)
-	b.rows, b.versions = make(map[uuid.UUID]*verification.Verification), make(map[uuid.UUID]int64)
-	var trip []statement
-	if marks := b.marks(ds); len(marks.DeliveryIds) > 0 {
-		trip = append(trip, func(db sqlc.DBTX) error { return b.markSeen(ctx, db, marks) })
-	}
-	if named := b.named(ds); len(named.Ids) > 0 {
-		trip = append(trip, func(db sqlc.DBTX) error { return b.lock(ctx, db, named) })
-	}
-	return inOneTrip(ctx, b.db, trip...)
+	return nil
 }
 
-// findRefs begins the transaction and finds what is bound.
-func (b *batch) findRefs(ctx context.Context, ds []*verification.Delivery) error {
-	var p sqlc.BatchRefFindParams
-	asked := make(map[refName]refName)
+// refForms are all refs that the deliveries name, and which of them each of the
+// forms is of.
+func refForms(ds []*verification.Delivery) (p sqlc.BatchRefFindParams, asked map[refName]refName) {
+	asked = make(map[refName]refName)
 	for _, d := range ds {
 		for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
 			for _, form := range bothForms(d.Connection, []string{ref}) {
@@ -152,16 +158,7 @@ func (b *batch) findRefs(ctx context.Context, ds []*verification.Delivery) error
 			}
 		}
 	}
-	b.refs = make(map[refName]verification.BoundRef)
-	trip := begin(ctx)
-	if len(p.Refs) > 0 {
-		trip = append(trip, func(db sqlc.DBTX) error {
-			rows, err := b.queries.BatchRefFind(ctx, db, p)
-			b.know(rows, asked)
-			return err
-		})
-	}
-	return inOneTrip(ctx, b.db, trip...)
+	return p, asked
 }
 
 // know takes in what is bound; asked says which ref each of the forms is of.
@@ -193,20 +190,18 @@ func (b *batch) target(d *verification.Delivery) []uuid.UUID {
 	return ids
 }
 
-// marks are those of all that may be applied here. What is left out in the end
-// loses its mark again.
-func (b *batch) marks(ds []*verification.Delivery) sqlc.BatchSeenInsertParams {
+// marks are those of all deliveries. What is left out in the end loses its mark
+// again.
+func marks(ds []*verification.Delivery) sqlc.BatchSeenInsertParams {
 	type mark struct {
 		refName
 
 		id uuid.UUID
 		at time.Time
 	}
-	var marks []mark
-	for i, d := range ds {
-		if b.plain(i, d) {
-			marks = append(marks, mark{refName{d.Connection, hashedKey(d.DedupeKey)}, d.ID, d.ReceiveTime})
-		}
+	marks := make([]mark, 0, len(ds))
+	for _, d := range ds {
+		marks = append(marks, mark{refName{d.Connection, hashedKey(d.DedupeKey)}, d.ID, d.ReceiveTime})
 	}
 	// The first of two that are the same stays the first.
 	slices.SortStableFunc(marks, func(x, y mark) int {
@@ -228,17 +223,19 @@ func (b *batch) markSeen(ctx context.Context, db sqlc.DBTX, marks sqlc.BatchSeen
 	return err
 }
 
-// named are the rows that are named, each in the scope of who names it.
-func (b *batch) named(ds []*verification.Delivery) sqlc.BatchLockParams {
+// named is what names rows, each in the scope of who names it: ids, and refs in
+// their plain form. Whose refs were erased was erased, which is nothing plain.
+func named(ds []*verification.Delivery) sqlc.BatchLockParams {
 	var p sqlc.BatchLockParams
-	asked := make(map[verification.Place]bool)
-	for i, d := range ds {
-		for _, id := range b.targets[i] {
-			if at := (verification.Place{Scope: d.Scope, ID: id}); !asked[at] {
-				asked[at] = true
-				p.Ids, p.Projects = append(p.Ids, id), append(p.Projects, d.Scope.Project)
-				p.Environments = append(p.Environments, string(d.Scope.Environment))
-			}
+	for _, d := range ds {
+		project, environment := d.Scope.Project, string(d.Scope.Environment)
+		if id, err := uuid.Parse(d.Event.VerificationID); err == nil {
+			p.Ids = append(p.Ids, id)
+			p.Projects, p.Environments = append(p.Projects, project), append(p.Environments, environment)
+		}
+		for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
+			p.Connections, p.Refs = append(p.Connections, d.Connection), append(p.Refs, ref)
+			p.RefProjects, p.RefEnvironments = append(p.RefProjects, project), append(p.RefEnvironments, environment)
 		}
 	}
 	return p

@@ -113,8 +113,9 @@ func planned(uuidText string) map[string][]string {
 		"batchSeenInsert":            {"'{human}'", "'{key:new}'", "'{" + uuidText + "}'", "ARRAY[" + at + "]"},
 		"batchSeenForget":            {"'{human}'", "'{key:new}'", "'{" + uuidText + "}'"},
 		"batchRefFind":               {"'{human,human}'", "'{verification:1,verification:2}'"},
-		"batchLock":                  {"'{" + uuidText + "}'", "'{shop}'", "'{test}'"},
-		"batchRefInsert":             {"'{human}'", "'{verification:new}'", "'{erased:new}'", "'{" + uuidText + "}'", "'{exact}'", "ARRAY[" + at + "]"},
+		"batchLock": {"'{" + uuidText + "}'", "'{shop}'", "'{test}'", "'{human,human}'", "'{verification:1,verification:2}'",
+			"'{shop,shop}'", "'{test,test}'"},
+		"batchRefInsert": {"'{human}'", "'{verification:new}'", "'{erased:new}'", "'{" + uuidText + "}'", "'{exact}'", "ARRAY[" + at + "]"},
 		"batchUpdateIfVersion": {"'{" + uuidText + "}'", "'{shop}'", "'{test}'", "'{2}'", "'{pending}'", "'{3}'", `'{"{}"}'`, "'{}'", "'{}'", "'{}'",
 			"ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "ARRAY[" + at + "]", "'{0}'"},
 	}
