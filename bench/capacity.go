@@ -67,7 +67,7 @@ func (s *session) seed(ctx context.Context, set rig.Set, rows int64) error {
 	if err := rig.Seed(ctx, s.pg.Pool, set, 0, rows); err != nil {
 		return err
 	}
-	return rig.Settle(ctx, s.pg.Pool)
+	return errors.Join(rig.Settle(ctx, s.pg.Pool), rig.Checkpoint(ctx, s.pg.Pool))
 }
 
 // unacknowledged says that the gateway did not take everything.

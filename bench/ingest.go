@@ -56,7 +56,7 @@ func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	defer func() { err = errors.Join(err, run.gateway.Stop()) }()
 	peak, referencePeak := 0.0, 0.0
-	for _, connections := range size(s, []int{1, 2, 4, 8, 16, barConnections, 64}, []int{barConnections}) {
+	for _, connections := range size(s, []int{1, 4, 16, barConnections, 64}, []int{barConnections}) {
 		values, decides, bares, err := run.point(ctx, connections)
 		if err != nil {
 			return err
@@ -158,7 +158,8 @@ func (run *ingestRun) seedFor(ctx context.Context, rate float64) error {
 	if err := rig.Seed(ctx, run.pg.ReferencePool, run.set, run.referenceNext, references); err != nil {
 		return err
 	}
-	return errors.Join(run.seed(ctx, run.set, run.rows), rig.Settle(ctx, run.pg.ReferencePool))
+	// The gateway's come last: they end with a checkpoint of both.
+	return errors.Join(rig.Settle(ctx, run.pg.ReferencePool), run.seed(ctx, run.set, run.rows))
 }
 
 func (run *ingestRun) warmUp(ctx context.Context) error {
@@ -172,7 +173,7 @@ func (run *ingestRun) warmUp(ctx context.Context) error {
 func (run *ingestRun) point(ctx context.Context, connections int) (values, decides, bares []float64, err error) {
 	rounds, duration := size(run.session, 2, 1), size(run.session, time.Second, time.Second/2)
 	if connections == barConnections {
-		rounds, duration = size(run.session, 3, 1), size(run.session, 2*time.Second, time.Second)
+		rounds, duration = size(run.session, 5, 1), size(run.session, 2*time.Second, time.Second)
 	}
 	for range rounds {
 		got, err := run.closed(ctx, connections, duration)

@@ -18,6 +18,7 @@ import (
 	"connectrpc.com/validate"
 	"github.com/rs/cors"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/verigate/verigate/gen/go/verigate/v1/verigatev1connect"
 	"github.com/verigate/verigate/server/park"
@@ -62,10 +63,7 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 		ingress := &webhook.Handler{
 			Connections: s.catalog, Applier: s.intake, Meter: s.metrics, Limits: s.limits, Log: s.log, Now: time.Now,
 		}
-		// A span would write down the value of a panic that passes it.
-		traced := otelhttp.NewHandler(
-			transport.WithRecovery(ingress, s.log), "webhook",
-			otelhttp.WithTracerProvider(s.options.Tracer), otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }))
+		traced := s.traced(ingress)
 		mux.Handle(webhook.Path+"{connection}", traced)
 		mux.Handle(webhook.Path+"{connection}"+webhook.EventsSuffix, traced)
 	}
@@ -82,6 +80,18 @@ func (s *Server) routes(roles map[role]bool) (http.Handler, error) {
 	// Outside of everything: what is within must not be on the stack of a stream
 	// that waits.
 	return park.Handler(handler, verigatev1connect.VerificationServiceWatchStatusProcedure), nil
+}
+
+// traced gives each webhook a span, if anybody collects them: making one costs a
+// webhook as much as reading it.
+func (s *Server) traced(ingress http.Handler) http.Handler {
+	// A span would write down the value of a panic that passes it.
+	ingress = transport.WithRecovery(ingress, s.log)
+	if _, nowhere := s.options.Tracer.(noop.TracerProvider); nowhere {
+		return ingress
+	}
+	return otelhttp.NewHandler(ingress, "webhook",
+		otelhttp.WithTracerProvider(s.options.Tracer), otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }))
 }
 
 // mountRPC mounts the services of the roles, and health and reflection beside

@@ -138,6 +138,21 @@ func inOne(ctx context.Context, pool *pgxpool.Pool, statements []string) error {
 	return nil
 }
 
+// Checkpoint writes out what was generated, so that measurements find a server as
+// one that has run for a while: with files of the log to use again, and not in the
+// middle of making new ones. Before Postgres 15 it does nothing: only a superuser
+// may.
+func Checkpoint(ctx context.Context, pool *pgxpool.Pool) error {
+	var may bool
+	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000").Scan(&may); err != nil || !may {
+		return err
+	}
+	if _, err := pool.Exec(ctx, "CHECKPOINT"); err != nil {
+		return fmt.Errorf("writing out what was generated: %w", err)
+	}
+	return nil
+}
+
 // Settle refreshes the statistics and the visibility map of the growing tables,
 // as autovacuum does on a machine that has run for a while.
 func Settle(ctx context.Context, pool *pgxpool.Pool) error {

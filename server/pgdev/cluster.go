@@ -117,11 +117,14 @@ func initialize(ctx context.Context, who account, bins pgbin.Binaries, dir strin
 // bootstrapSQL makes the role and its database. In single-user mode with -j a
 // statement ends with a semicolon and an empty line.
 func bootstrapSQL(createDatabases bool) string {
-	role := "CREATE ROLE " + roleName + " LOGIN"
+	role, more := "CREATE ROLE "+roleName+" LOGIN", ""
 	if createDatabases {
 		role += " CREATEDB"
+		// Since Postgres 15 somebody may checkpoint without being a superuser.
+		more = "DO $$BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_checkpoint') THEN GRANT pg_checkpoint TO " +
+			roleName + "; END IF; END$$;\n\n"
 	}
-	return role + ";\n\nCREATE DATABASE " + databaseName + " OWNER " + roleName + ";\n\n"
+	return role + ";\n\n" + more + "CREATE DATABASE " + databaseName + " OWNER " + roleName + ";\n\n"
 }
 
 // runTool runs one program of Postgres to its end. Canceling ctx kills it and
