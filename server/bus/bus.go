@@ -104,6 +104,8 @@ type Bus struct {
 	// lastWord is when another node was heard, or when this line began to work;
 	// nil while it does not.
 	lastWord atomic.Pointer[time.Time]
+	// lastEcho is when this node heard itself.
+	lastEcho atomic.Pointer[time.Time]
 }
 
 // Carrier is what takes messages between nodes: Postgres or NATS.

@@ -33,6 +33,12 @@ type fakeCarrier struct {
 
 func newFakeCarrier() *fakeCarrier { return &fakeCarrier{incoming: make(chan string, 100)} }
 
+func (c *fakeCarrier) mute(deaf bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaf = deaf
+}
+
 func (*fakeCarrier) name() string   { return "fake" }
 func (*fakeCarrier) remedy() string { return "repair the fake" }
 
@@ -51,7 +57,10 @@ func (c *fakeCarrier) send(_ context.Context, messages []string) error {
 		c.greetings++
 		c.mu.Unlock()
 	}
-	if len(batch) == 0 && !c.deaf {
+	c.mu.Lock()
+	deaf := c.deaf
+	c.mu.Unlock()
+	if len(batch) == 0 && !deaf {
 		c.incoming <- messages[0]
 	}
 	if len(batch) > 0 {
@@ -220,10 +229,17 @@ func TestANodeThatHearsNoOtherKeepsItsHints(t *testing.T) {
 		publish(2)
 		<-time.After(silence + beatInterval)
 		publish(2)
+		// It does not hear itself any more: others may be there unheard.
+		carrier.mute(true)
+		<-time.After(2 * beatInterval)
+		publish(3)
+		carrier.mute(false)
+		<-time.After(beatInterval)
+		publish(3)
 		// Nobody knows who is there while the line is down.
 		carrier.incoming <- "cut"
 		synctest.Wait()
-		publish(3)
+		publish(4)
 	})
 }
 

@@ -97,6 +97,8 @@ func (s *session) hello(ctx context.Context) error {
 func (s *session) deliver(ctx context.Context, message string) {
 	node, rest, ok := sender(message)
 	if ok && node == s.bus.node {
+		now := time.Now()
+		s.bus.lastEcho.Store(&now)
 		s.heard(ctx)
 		return
 	}

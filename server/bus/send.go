@@ -56,10 +56,11 @@ func (b *Bus) beat(ctx context.Context) {
 	}
 }
 
-// alone is whether the line works and nobody else has been on it for a while.
+// alone is whether the line works, as its own words show, and nobody else has been
+// on it for a while. On a line that went silent others may well be.
 func (b *Bus) alone(now time.Time) bool {
-	last := b.lastWord.Load()
-	return last != nil && now.Sub(*last) > silence
+	last, echo := b.lastWord.Load(), b.lastEcho.Load()
+	return last != nil && echo != nil && now.Sub(*last) > silence && now.Sub(*echo) < 2*beatInterval
 }
 
 // collect waits for a hint and takes what waits behind it: the newest version of

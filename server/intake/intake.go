@@ -8,9 +8,10 @@
 // is taken at once. Then others gather by themselves, and a second worker takes
 // them when they are as many as those at work (line.go): it reads while the first
 // one writes. A third would share the same deliveries between more commits. A
-// delivery is answered after its commit and never before. They take hold of their
-// verifications in the order in which they came; what was left out is applied
-// beside what comes next.
+// delivery is answered after its commit and never before. Those that share a name
+// are applied in the order in which they came: the later one waits until the
+// earlier one is answered, unless both are in one turn. What was left out is
+// applied beside what comes next, after the turns before it.
 //
 // It owns the line and its bound; what a delivery does is the domain's. It
 // imports verification only, never store or webhook.
@@ -20,6 +21,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,9 +67,25 @@ type Intake struct {
 	alone  sync.WaitGroup
 }
 
+// name is one of those by which two deliveries are known to be about the same, or
+// to be the same.
+type name struct{ kind, connection, text string }
+
+func namesOf(d *verification.Delivery) []name {
+	names := []name{{"repeat", d.Connection, d.DedupeKey}}
+	if d.Event.VerificationID != "" {
+		names = append(names, name{"verification", "", d.Event.VerificationID})
+	}
+	for _, ref := range slices.Concat(d.Event.Keys, d.Event.Refs) {
+		names = append(names, name{"ref", d.Connection, ref})
+	}
+	return names
+}
+
 // entry is one delivery that waits for its answer.
 type entry struct {
 	delivery *verification.Delivery
+	names    []name
 	// answer has room for the one answer: whoever waited may be gone.
 	answer chan answer
 	// report and alone speak for the request that brought it, even when that is
@@ -115,7 +133,7 @@ func (in *Intake) put(ctx context.Context, d *verification.Delivery) (*entry, er
 	}
 	ctx = context.WithoutCancel(ctx)
 	e := &entry{
-		delivery: d, answer: make(chan answer, 1),
+		delivery: d, names: namesOf(d), answer: make(chan answer, 1),
 		report: func(o verification.Outcome) { in.domain.Report(ctx, d, o) },
 		alone:  func() answer { return in.deliver(ctx, d) },
 	}
@@ -161,6 +179,7 @@ func (in *Intake) apply(ctx context.Context, t *turn) {
 	}
 	if len(left) > 0 {
 		in.alone.Go(func() {
+			t.awaitEarlier()
 			for _, e := range left {
 				in.tell(e, e.alone())
 			}
@@ -207,6 +226,7 @@ func (in *Intake) survive(ctx context.Context, do func()) {
 }
 
 func (in *Intake) tell(e *entry, a answer) {
+	in.line.free(e)
 	in.inHand.Add(-1)
 	e.answer <- a
 }

@@ -212,6 +212,40 @@ func TestASecondTurnBeginsWhenAsManyWaitAsAreAtWork(t *testing.T) {
 	}
 }
 
+func TestWhoeverNamesTheSameWaitsForTheAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.holds = true
+	r := run(t, d, 200)
+	about := func(text, ref string) *verification.Delivery {
+		made := delivery(text)
+		made.Event.Refs = []string{ref}
+		return made
+	}
+	r.send(about("first", "a"))
+	d.waitEntered(t)
+	r.send(about("again", "a"))
+	r.send(about("after", "a"))
+	r.send(about("other", "b"))
+	// The other one goes, past those that wait.
+	d.waitEntered(t)
+	select {
+	case <-d.entered:
+		t.Error("a turn began for what has to wait")
+	default:
+	}
+	close(d.gate)
+	r.done.Wait()
+	r.stop()
+	got := slices.DeleteFunc(slices.Concat(d.batches...), func(text string) bool { return text == "other" })
+	if want := []string{"first", "again", "after"}; !slices.Equal(got, want) {
+		t.Errorf("applied in the order %v, want %v", got, want)
+	}
+	if !slices.ContainsFunc(d.batches, func(batch []string) bool { return slices.Equal(batch, []string{"other"}) }) {
+		t.Errorf("the other one waited too: %v", d.batches)
+	}
+}
+
 func TestNoTurnOvertakesOneThatHoldsNothingYet(t *testing.T) {
 	t.Parallel()
 	d := newDomain()

@@ -1,6 +1,9 @@
 package intake
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // line is where deliveries wait for a worker, in the order in which they came.
 type line struct {
@@ -12,11 +15,17 @@ type line struct {
 	// would overtake it.
 	atWork int
 	taking bool
-	closed bool
+	// busy counts, by name, the entries that are not answered yet and do not wait
+	// any more. Whoever names the same waits for them.
+	busy map[name]int
+	// turns numbers the turns, and running are those that are not over.
+	turns   int
+	running map[int]bool
+	closed  bool
 }
 
 func newLine() *line {
-	l := &line{}
+	l := &line{busy: make(map[name]int), running: make(map[int]bool)}
 	l.changed = sync.NewCond(&l.mu)
 	return l
 }
@@ -39,29 +48,59 @@ func (l *line) close() {
 // turn is what one worker took from the line.
 type turn struct {
 	line    *line
+	number  int
 	entries []*entry
 	holds   bool
 }
 
-// take returns all that waits, up to MaxTogether; nil after the end of the line.
-// While others are at work it waits until as many wait as those are, so that
-// commits stay few when there is much to do.
+// take returns all that waits and may go, up to MaxTogether; nil after the end of
+// the line. While others are at work it waits until as many wait as those are, so
+// that commits stay few when there is much to do.
 func (l *line) take() *turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.waiting) == 0 || l.taking || len(l.waiting) < l.atWork {
-		if l.closed && len(l.waiting) == 0 {
+	for {
+		if len(l.waiting) == 0 && l.closed {
 			return nil
+		}
+		if len(l.waiting) > 0 && !l.taking && len(l.waiting) >= l.atWork {
+			if entries := l.pick(); len(entries) > 0 {
+				l.turns++
+				l.running[l.turns] = true
+				l.atWork, l.taking = l.atWork+len(entries), true
+				return &turn{line: l, number: l.turns, entries: entries}
+			}
 		}
 		l.changed.Wait()
 	}
-	t := &turn{line: l, entries: l.waiting}
-	l.waiting = nil
-	if len(t.entries) > MaxTogether {
-		t.entries, l.waiting = t.entries[:MaxTogether:MaxTogether], t.entries[MaxTogether:]
+}
+
+// pick takes from the line who names nobody that is busy, or that has to wait
+// before him.
+func (l *line) pick() []*entry {
+	var picked, stay []*entry
+	held := make(map[name]bool)
+	for i, e := range l.waiting {
+		if len(picked) == MaxTogether {
+			stay = append(stay, l.waiting[i:]...)
+			break
+		}
+		if slices.ContainsFunc(e.names, func(n name) bool { return l.busy[n] > 0 || held[n] }) {
+			for _, n := range e.names {
+				held[n] = true
+			}
+			stay = append(stay, e)
+			continue
+		}
+		picked = append(picked, e)
 	}
-	l.atWork, l.taking = l.atWork+len(t.entries), true
-	return t
+	for _, e := range picked {
+		for _, n := range e.names {
+			l.busy[n]++
+		}
+	}
+	l.waiting = stay
+	return picked
 }
 
 // held lets the next turn begin: nobody can overtake this one any more.
@@ -84,5 +123,35 @@ func (t *turn) done() {
 	defer t.line.mu.Unlock()
 	t.hold()
 	t.line.atWork -= len(t.entries)
+	delete(t.line.running, t.number)
 	t.line.changed.Broadcast()
+}
+
+// awaitEarlier returns when every turn is over that was taken before this one:
+// what those bind has to be seen by who is applied alone.
+func (t *turn) awaitEarlier() {
+	t.line.mu.Lock()
+	defer t.line.mu.Unlock()
+	for {
+		earlier := false
+		for number := range t.line.running {
+			earlier = earlier || number < t.number
+		}
+		if !earlier {
+			return
+		}
+		t.line.changed.Wait()
+	}
+}
+
+// free lets those go that name what an answered entry named.
+func (l *line) free(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range e.names {
+		if l.busy[n]--; l.busy[n] <= 0 {
+			delete(l.busy, n)
+		}
+	}
+	l.changed.Broadcast()
 }

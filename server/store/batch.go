@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/verification"
@@ -40,6 +41,9 @@ type batch struct {
 	deliveries  []sqlc.DeliveryInsertParams
 }
 
+// rollbackPatience is short: whoever is left alone waits for it.
+const rollbackPatience = time.Second
+
 type refName struct{ connection, ref string }
 
 // InBatch implements verification.Store. It is not repeated when the database
@@ -49,9 +53,7 @@ func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, held f
 	if err != nil {
 		return nil, translate(err)
 	}
-	// A connection within a transaction is closed, which rolls it back: the way
-	// out of every error and panic.
-	defer conn.Release()
+	defer abandon(ctx, conn)
 	b := &batch{queries: s.queries, db: conn, sealer: s.sealer, changed: make(map[uuid.UUID]bool)}
 	if err := b.read(ctx, ds); err != nil {
 		return nil, translate(err)
@@ -62,6 +64,19 @@ func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, held f
 		return nil, translate(err)
 	}
 	return applied, nil
+}
+
+// abandon gives a connection back, without the transaction that an error or a panic
+// left on it. If it cannot be rolled back, the pool closes it.
+func abandon(ctx context.Context, conn *pgxpool.Conn) {
+	defer conn.Release()
+	const idle = 'I'
+	if conn.Conn().PgConn().TxStatus() == idle {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackPatience)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback")
 }
 
 // judge applies one delivery after the other. One that cannot be applied here
