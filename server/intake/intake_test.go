@@ -29,6 +29,8 @@ type domain struct {
 	gate chan struct{}
 	// holds lets it say that it holds what it was given, before it waits.
 	holds bool
+	// own are gates for those whose first delivery is named, instead of gate.
+	own map[string]chan struct{}
 	// entered receives before each call of DeliverTogether waits.
 	entered chan struct{}
 
@@ -53,7 +55,11 @@ func (d *domain) DeliverTogether(_ context.Context, ds []*verification.Delivery,
 		held()
 	}
 	d.entered <- struct{}{}
-	<-d.gate
+	if own, ok := d.own[ds[0].DedupeKey]; ok {
+		<-own
+	} else {
+		<-d.gate
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var batch []string
@@ -281,6 +287,33 @@ func TestWhatIsLeftOutIsAppliedAloneAndFailsAlone(t *testing.T) {
 		t.Errorf("the answers are %v", r.got)
 	}
 	if slices.Sort(d.alone); !slices.Equal(d.alone, []string{"bad", "odd"}) {
+		t.Errorf("alone were %v", d.alone)
+	}
+}
+
+func TestWhatIsLeftOutIsAppliedAfterTheTurnsBeforeIt(t *testing.T) {
+	t.Parallel()
+	d := newDomain()
+	d.holds, d.leave = true, map[string]bool{"odd": true}
+	d.own = map[string]chan struct{}{"first": make(chan struct{})}
+	close(d.gate)
+	r := run(t, d, 200)
+	holdOne(t, r, d)
+	r.send(delivery("odd"))
+	d.waitEntered(t)
+	// A whole further turn later the first one is still at work.
+	if _, err := r.Deliver(t.Context(), delivery("third")); err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	early := len(d.alone)
+	d.mu.Unlock()
+	if early != 0 {
+		t.Errorf("%v was applied before the turn ahead of it was over", d.alone)
+	}
+	close(d.own["first"])
+	r.done.Wait()
+	if !slices.Equal(d.alone, []string{"odd"}) {
 		t.Errorf("alone were %v", d.alone)
 	}
 }
