@@ -175,9 +175,10 @@ func TestAStreamEndsWithTheAccessTokenThatOpenedIt(t *testing.T) {
 	t.Parallel()
 	users := newIssuer(t)
 	g := openFor(t, users, func(c *config.Config) { c.Watch.Heartbeat = 50 * time.Millisecond })
-	short := users.sign(users.claimsOf("ann", 2*time.Second))
-	api := g.api(short)
-	v := startFor(t, api, "", "")
+	v := startFor(t, g.api(users.token("ann")), "", "")
+	// Signed when all else is there, and long enough for a slow machine to open a
+	// stream with it.
+	api := g.api(users.sign(users.claimsOf("ann", 10*time.Second)))
 	updates := watch(t, api, &verigatev1.WatchStatusRequest{Id: v.GetId()})
 	updates.next()
 	err := untilError(updates)
