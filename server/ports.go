@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/verigate/verigate/server/config"
+	"github.com/verigate/verigate/server/park"
 	"github.com/verigate/verigate/server/transport"
 )
 
@@ -102,6 +103,10 @@ func (s *Server) Listening(listeners []net.Listener) map[string]string {
 }
 
 func (p *port) serve(l net.Listener) error {
+	if p.roles[publicRole] {
+		// Streams are there, and nowhere else.
+		l = park.Gather(l)
+	}
 	if p.certificate != nil {
 		return p.server.ServeTLS(l, "", "")
 	}

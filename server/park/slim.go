@@ -11,17 +11,24 @@ import (
 // past it.
 const slimBuffer = 16
 
-// slim takes the buffer of an HTTP/2 response away for as long as the stream is
-// parked, and returns what brings it back. net/http gives each response 4 KB
-// (handlerChunkWriteSize in h2_bundle.go), has no setting for it, and keeps it
-// until the handler returns: it is more than everything else that a parked stream
-// costs. With the buffer empty nothing is lost, and messages are not gathered
-// anyway: each is flushed.
+// slim takes from an HTTP/2 response what it does not need while its stream is
+// parked, and returns what brings back the rest. net/http has no setting for
+// either:
 //
-// This reaches into net/http, by the names of three fields. Where they are not
-// what they were, nothing is done, and a stream costs 4 KB more: a test says so.
-// Nobody may write meanwhile.
+//   - It gives each response a buffer of 4 KB (handlerChunkWriteSize in
+//     h2_bundle.go) until the handler returns: more than everything else that a
+//     parked stream costs. With the buffer empty nothing is lost, and messages are
+//     not gathered anyway: each is flushed.
+//   - It keeps the headers twice, as the handler set them and as they were sent,
+//     1.5 KB, and looks at neither again. Trailers go into a new map.
+//
+// This reaches into net/http, by the names of its fields. Where they are not what
+// they were, nothing is done, and a stream costs more: a test says so. Nobody may
+// write meanwhile.
 func slim(w http.ResponseWriter) (restore func()) {
+	for _, headers := range sentHeaders(w) {
+		*headers = nil
+	}
 	buffer := responseBuffer(w)
 	if buffer == nil {
 		return func() {}
@@ -34,6 +41,22 @@ func slim(w http.ResponseWriter) (restore func()) {
 		copy(whole, *buffer)
 		*buffer = whole
 	}
+}
+
+// sentHeaders finds the headers of an HTTP/2 response that have left; none if it
+// is no such response.
+func sentHeaders(w http.ResponseWriter) []*http.Header {
+	state := field(reflect.ValueOf(w), "rws")
+	if sent := field(state, "sentHeader"); sent.Kind() != reflect.Bool || !sent.Bool() {
+		return nil
+	}
+	var all []*http.Header
+	for _, name := range []string{"handlerHeader", "snapHeader"} {
+		if headers := field(state, name); headers.IsValid() && headers.Type() == reflect.TypeFor[http.Header]() {
+			all = append(all, (*http.Header)(unsafe.Pointer(headers.UnsafeAddr())))
+		}
+	}
+	return all
 }
 
 // responseBuffer finds the buffer of an HTTP/2 response that has been flushed; nil

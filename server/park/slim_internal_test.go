@@ -35,8 +35,35 @@ func serveOne(t *testing.T, http2 bool, handler http.HandlerFunc) string {
 	return string(body)
 }
 
-// When this fails, net/http has changed: a parked stream costs 4 KB more, and
+// When one of these fails, net/http has changed: a parked stream costs more, and
 // slim.go wants another look.
+
+func TestAnHTTP2ResponseGivesItsHeadersUpWhenTheyAreSent(t *testing.T) {
+	t.Parallel()
+	body := serveOne(t, true, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Early", "1")
+		slim(w)()
+		if w.Header().Get("X-Early") != "1" {
+			t.Error("headers are taken away before they are sent")
+		}
+		_ = http.NewResponseController(w).Flush()
+		kept := sentHeaders(w)
+		if len(kept) != 2 || len(*kept[0]) == 0 || len(*kept[1]) == 0 {
+			t.Error("net/http keeps the headers somewhere else now")
+			return
+		}
+		defer slim(w)()
+		if *kept[0] != nil || *kept[1] != nil {
+			t.Error("the headers are kept")
+		}
+		w.Header().Set(http.TrailerPrefix+"X-Late", "1")
+		_, _ = io.WriteString(w, "whole")
+	})
+	if body != "whole" {
+		t.Errorf("%q arrived", body)
+	}
+}
+
 func TestAnHTTP2ResponseGivesItsBufferUp(t *testing.T) {
 	t.Parallel()
 	const whole = 4 << 10
@@ -77,6 +104,9 @@ func TestAnHTTP2ResponseGivesItsBufferUp(t *testing.T) {
 func TestOtherWritersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	type odd struct{ http.ResponseWriter }
+	if len(sentHeaders(httptest.NewRecorder())) > 0 || len(sentHeaders(odd{})) > 0 || len(sentHeaders(nil)) > 0 {
+		t.Error("headers were found where there are none")
+	}
 	if responseBuffer(httptest.NewRecorder()) != nil || responseBuffer(&odd{}) != nil || responseBuffer(odd{}) != nil || responseBuffer(nil) != nil {
 		t.Error("a buffer was found where there is none")
 	}

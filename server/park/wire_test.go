@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -82,6 +83,31 @@ type site struct {
 	requests chan *http.Request
 	// within counts the requests that the middleware inside has not left yet.
 	within sync.WaitGroup
+	// writes counts those to the sockets.
+	writes atomic.Int64
+}
+
+// counted is a listener that counts what its connections write.
+type counted struct {
+	net.Listener
+
+	writes *atomic.Int64
+}
+
+func (l counted) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return countedConn{conn, l.writes}, err
+}
+
+type countedConn struct {
+	net.Conn
+
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
 }
 
 func newSite(t *testing.T, timing park.Timing) *site {
@@ -120,11 +146,14 @@ func newSite(t *testing.T, timing park.Timing) *site {
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetWriteBuffer(4 << 10)
+		line, _ := c.(countedConn)
+		tcp, ok := line.Conn.(interface{ SetWriteBuffer(bytes int) error })
+		if !ok || tcp.SetWriteBuffer(4<<10) != nil {
+			t.Error("the line's buffer cannot be made small")
 		}
 		return ctx
 	}
+	server.Listener = counted{park.Gather(server.Listener), &s.writes}
 	server.Start()
 	s.url = server.URL
 	t.Cleanup(server.Close)
@@ -156,8 +185,14 @@ func (s *site) watch(ctx context.Context, _ connect.Spec, stream connect.ServerS
 	return s.Keep(ctx, live, true)
 }
 
-// open makes a call and takes its first message.
+// open makes a call on a line of its own and takes its first message.
 func (s *site) open(ctx context.Context, t *testing.T, w wire) connect.ClientStream {
+	t.Helper()
+	return s.line(t, w)(ctx)
+}
+
+// line returns what makes calls on one line.
+func (s *site) line(t *testing.T, w wire) func(ctx context.Context) connect.ClientStream {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!w.http2)
@@ -165,15 +200,18 @@ func (s *site) open(ctx context.Context, t *testing.T, w wire) connect.ClientStr
 	line := &http.Transport{Protocols: protocols}
 	t.Cleanup(line.CloseIdleConnections)
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: lens{line, w}}, s.url, w.options...))
-	stream, err := client.CallServerStream(ctx, spec(), wrapperspb.String("please"))
-	if err != nil {
-		t.Fatal(err)
+	return func(ctx context.Context) connect.ClientStream {
+		t.Helper()
+		stream, err := client.CallServerStream(ctx, spec(), wrapperspb.String("please"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = stream.Close() })
+		if got, err := next(stream); err != nil || got != "hello" {
+			t.Fatalf("the first message is %q, %v", got, err)
+		}
+		return stream
 	}
-	t.Cleanup(func() { _ = stream.Close() })
-	if got, err := next(stream); err != nil || got != "hello" {
-		t.Fatalf("the first message is %q, %v", got, err)
-	}
-	return stream
 }
 
 func next(stream connect.ClientStream) (string, error) {
