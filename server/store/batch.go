@@ -38,7 +38,7 @@ type batch struct {
 	changed     map[uuid.UUID]bool
 	bound       []verification.BoundRef
 	transitions []*verification.Transition
-	deliveries  []sqlc.DeliveryInsertParams
+	deliveries  []*sqlc.DeliveryInsertParams
 }
 
 // rollbackPatience is short: whoever is left alone waits for it.
@@ -49,7 +49,7 @@ type refName struct{ connection, ref string }
 // InBatch implements verification.Store. It is not repeated when the database
 // asks for it: whoever called does what is left alone.
 func (s *Store) InBatch(ctx context.Context, ds []*verification.Delivery, held func(), apply func(tx verification.DeliveryTx, i int) error) (applied []bool, err error) {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.batches.Acquire(ctx)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -140,7 +140,7 @@ func (b *batch) read(ctx context.Context, ds []*verification.Delivery) error {
 	b.fresh, b.refs = make(map[uuid.UUID]bool), make(map[refName]verification.BoundRef)
 	b.rows, b.versions = make(map[uuid.UUID]*verification.Verification), make(map[uuid.UUID]int64)
 	marks := marks(ds)
-	trip := append(begin(ctx), func(db sqlc.DBTX) error { return b.markSeen(ctx, db, marks) })
+	trip := []statement{plainly(ctx, "begin"), func(db sqlc.DBTX) error { return b.markSeen(ctx, db, marks) }}
 	if refs, asked := refForms(ds); len(refs.Refs) > 0 {
 		trip = append(trip, func(db sqlc.DBTX) error {
 			rows, err := b.queries.BatchRefFind(ctx, db, refs)

@@ -23,7 +23,7 @@ type draft struct {
 	saved       map[uuid.UUID]*verification.Verification
 	bound       []verification.BoundRef
 	transitions []*verification.Transition
-	deliveries  []sqlc.DeliveryInsertParams
+	deliveries  []*sqlc.DeliveryInsertParams
 }
 
 var _ verification.DeliveryTx = (*draft)(nil)
@@ -76,6 +76,6 @@ func (d *draft) Save(_ context.Context, v *verification.Verification, t *verific
 
 func (d *draft) InsertDelivery(_ context.Context, delivery *verification.Delivery, now time.Time) error {
 	params, err := d.batch.sealer.sealed(delivery, now)
-	d.deliveries = append(d.deliveries, params)
+	d.deliveries = append(d.deliveries, &params)
 	return err
 }

@@ -5,6 +5,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/verigate/verigate/gen/sqlc"
 	"github.com/verigate/verigate/server/verification"
@@ -49,69 +52,103 @@ func (b *batch) leftMarks(ds []*verification.Delivery, applied []bool) sqlc.Batc
 	return p
 }
 
+// column is one column of rows.
+func column[R, C any](rows []R, of func(R) C) []C {
+	column := make([]C, 0, len(rows))
+	for _, row := range rows {
+		column = append(column, of(row))
+	}
+	return column
+}
+
 // refLists are in the order of refs, so that nobody who does the same waits in a
 // ring.
 func refLists(bound []verification.BoundRef) sqlc.BatchRefInsertParams {
 	slices.SortFunc(bound, func(x, y verification.BoundRef) int {
 		return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Ref, y.Ref))
 	})
-	var p sqlc.BatchRefInsertParams
-	for _, r := range bound {
-		p.Connections, p.Refs = append(p.Connections, r.Connection), append(p.Refs, r.Ref)
-		p.ErasedRefs = append(p.ErasedRefs, erasedForm(r.Connection, r.Ref))
-		p.VerificationIds, p.Matches = append(p.VerificationIds, r.VerificationID), append(p.Matches, string(r.Match))
-		p.CreateTimes = append(p.CreateTimes, r.CreateTime)
+	return sqlc.BatchRefInsertParams{
+		Connections:     column(bound, func(r verification.BoundRef) string { return r.Connection }),
+		Refs:            column(bound, func(r verification.BoundRef) string { return r.Ref }),
+		ErasedRefs:      column(bound, func(r verification.BoundRef) string { return erasedForm(r.Connection, r.Ref) }),
+		VerificationIds: column(bound, func(r verification.BoundRef) uuid.UUID { return r.VerificationID }),
+		Matches:         column(bound, func(r verification.BoundRef) string { return string(r.Match) }),
+		CreateTimes:     column(bound, func(r verification.BoundRef) time.Time { return r.CreateTime }),
 	}
-	return p
 }
 
 func (b *batch) rowLists() sqlc.BatchUpdateIfVersionParams {
-	var p sqlc.BatchUpdateIfVersionParams
+	rows := make([]*verification.Verification, 0, len(b.changed))
 	for id := range b.changed {
-		v := b.rows[id]
-		p.Ids, p.OldVersions = append(p.Ids, id), append(p.OldVersions, b.versions[id])
-		p.Projects, p.Environments = append(p.Projects, v.Scope.Project), append(p.Environments, string(v.Scope.Environment))
-		p.States, p.Versions = append(p.States, string(v.State)), append(p.Versions, v.Version)
-		p.ReasonCodes, p.Matches = append(p.ReasonCodes, literal(v.ReasonCodes)), append(p.Matches, string(v.Match))
-		p.HostedUrls, p.Lanes = append(p.HostedUrls, v.HostedURL), append(p.Lanes, v.Lane)
-		p.UpdateTimes, p.ExpireTimes = append(p.UpdateTimes, v.UpdateTime), append(p.ExpireTimes, v.ExpireTime)
-		p.GraceUntils, p.PageUntils = append(p.GraceUntils, v.GraceUntil), append(p.PageUntils, v.PageUntil)
-		p.ReturnTimes, p.BindTimes = append(p.ReturnTimes, v.ReturnTime), append(p.BindTimes, v.BindTime)
-		p.FinalTimes, p.FetchTimes = append(p.FinalTimes, v.FinalTime), append(p.FetchTimes, v.FetchTime)
-		p.Fetches = append(p.Fetches, int32(v.Fetches))
+		rows = append(rows, b.rows[id])
 	}
-	return p
+	return sqlc.BatchUpdateIfVersionParams{
+		Ids:          column(rows, func(v *verification.Verification) uuid.UUID { return v.ID }),
+		OldVersions:  column(rows, func(v *verification.Verification) int64 { return b.versions[v.ID] }),
+		Projects:     column(rows, func(v *verification.Verification) string { return v.Scope.Project }),
+		Environments: column(rows, func(v *verification.Verification) string { return string(v.Scope.Environment) }),
+		States:       column(rows, func(v *verification.Verification) string { return string(v.State) }),
+		Versions:     column(rows, func(v *verification.Verification) int64 { return v.Version }),
+		ReasonCodes:  column(rows, func(v *verification.Verification) string { return literal(v.ReasonCodes) }),
+		Matches:      column(rows, func(v *verification.Verification) string { return string(v.Match) }),
+		HostedUrls:   column(rows, func(v *verification.Verification) string { return v.HostedURL }),
+		Lanes:        column(rows, func(v *verification.Verification) string { return v.Lane }),
+		UpdateTimes:  column(rows, func(v *verification.Verification) time.Time { return v.UpdateTime }),
+		ExpireTimes:  column(rows, func(v *verification.Verification) time.Time { return v.ExpireTime }),
+		GraceUntils:  column(rows, func(v *verification.Verification) time.Time { return v.GraceUntil }),
+		PageUntils:   column(rows, func(v *verification.Verification) time.Time { return v.PageUntil }),
+		ReturnTimes:  column(rows, func(v *verification.Verification) time.Time { return v.ReturnTime }),
+		BindTimes:    column(rows, func(v *verification.Verification) time.Time { return v.BindTime }),
+		FinalTimes:   column(rows, func(v *verification.Verification) time.Time { return v.FinalTime }),
+		FetchTimes:   column(rows, func(v *verification.Verification) time.Time { return v.FetchTime }),
+		Fetches:      column(rows, func(v *verification.Verification) int32 { return int32(v.Fetches) }),
+	}
 }
 
 func transitionLists(ts []*verification.Transition) sqlc.BatchTransitionInsertParams {
-	var p sqlc.BatchTransitionInsertParams
-	for _, t := range ts {
-		p.VerificationIds, p.Versions = append(p.VerificationIds, t.VerificationID), append(p.Versions, t.Version)
-		p.Projects, p.Environments = append(p.Projects, t.Scope.Project), append(p.Environments, string(t.Scope.Environment))
-		p.FromStates, p.ToStates = append(p.FromStates, string(t.From)), append(p.ToStates, string(t.To))
-		p.Events, p.Sources = append(p.Events, string(t.Event)), append(p.Sources, string(t.Source))
-		p.Rungs, p.Matches = append(p.Rungs, string(t.Rung)), append(p.Matches, string(t.Match))
-		p.ReasonCodes, p.Reasons = append(p.ReasonCodes, literal(t.ReasonCodes)), append(p.Reasons, t.Reason)
-		p.DeliveryIds, p.CreateTimes = append(p.DeliveryIds, t.DeliveryID), append(p.CreateTimes, t.CreateTime)
+	return sqlc.BatchTransitionInsertParams{
+		VerificationIds: column(ts, func(t *verification.Transition) uuid.UUID { return t.VerificationID }),
+		Versions:        column(ts, func(t *verification.Transition) int64 { return t.Version }),
+		Projects:        column(ts, func(t *verification.Transition) string { return t.Scope.Project }),
+		Environments:    column(ts, func(t *verification.Transition) string { return string(t.Scope.Environment) }),
+		FromStates:      column(ts, func(t *verification.Transition) string { return string(t.From) }),
+		ToStates:        column(ts, func(t *verification.Transition) string { return string(t.To) }),
+		Events:          column(ts, func(t *verification.Transition) string { return string(t.Event) }),
+		Sources:         column(ts, func(t *verification.Transition) string { return string(t.Source) }),
+		Rungs:           column(ts, func(t *verification.Transition) string { return string(t.Rung) }),
+		Matches:         column(ts, func(t *verification.Transition) string { return string(t.Match) }),
+		ReasonCodes:     column(ts, func(t *verification.Transition) string { return literal(t.ReasonCodes) }),
+		Reasons:         column(ts, func(t *verification.Transition) string { return t.Reason }),
+		DeliveryIds:     column(ts, func(t *verification.Transition) uuid.UUID { return t.DeliveryID }),
+		CreateTimes:     column(ts, func(t *verification.Transition) time.Time { return t.CreateTime }),
 	}
-	return p
 }
 
-func deliveryLists(ds []sqlc.DeliveryInsertParams) sqlc.BatchDeliveryInsertParams {
-	var p sqlc.BatchDeliveryInsertParams
-	for _, d := range ds {
-		p.Ids, p.Projects, p.Environments = append(p.Ids, d.ID), append(p.Projects, d.Project), append(p.Environments, d.Environment)
-		p.Connections, p.ReceiveTimes = append(p.Connections, d.Connection), append(p.ReceiveTimes, d.ReceiveTime)
-		p.Headers, p.Bodies, p.KeyIds = append(p.Headers, d.Headers), append(p.Bodies, d.Body), append(p.KeyIds, d.KeyID)
-		p.PurgeTimes, p.DedupeKeys = append(p.PurgeTimes, fromNullable(d.PurgeTime)), append(p.DedupeKeys, d.DedupeKey)
-		p.ProviderEvents, p.ProviderStatuses = append(p.ProviderEvents, d.ProviderEvent), append(p.ProviderStatuses, d.ProviderStatus)
-		p.Events, p.Products = append(p.Events, d.Event), append(p.Products, d.Product)
-		p.Keys, p.Refs, p.NamedIds = append(p.Keys, literal(d.Keys)), append(p.Refs, literal(d.Refs)), append(p.NamedIds, d.NamedID)
-		p.ReasonCodes, p.ProviderTimes = append(p.ReasonCodes, literal(d.ReasonCodes)), append(p.ProviderTimes, fromNullable(d.ProviderTime))
-		p.Effects, p.VerificationIds = append(p.Effects, d.Effect), append(p.VerificationIds, d.VerificationID.UUID)
-		p.ApplyTimes = append(p.ApplyTimes, fromNullable(d.ApplyTime))
+func deliveryLists(ds []*sqlc.DeliveryInsertParams) sqlc.BatchDeliveryInsertParams {
+	return sqlc.BatchDeliveryInsertParams{
+		Ids:              column(ds, func(d *sqlc.DeliveryInsertParams) uuid.UUID { return d.ID }),
+		Projects:         column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Project }),
+		Environments:     column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Environment }),
+		Connections:      column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Connection }),
+		ReceiveTimes:     column(ds, func(d *sqlc.DeliveryInsertParams) time.Time { return d.ReceiveTime }),
+		Headers:          column(ds, func(d *sqlc.DeliveryInsertParams) []byte { return d.Headers }),
+		Bodies:           column(ds, func(d *sqlc.DeliveryInsertParams) []byte { return d.Body }),
+		KeyIds:           column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.KeyID }),
+		PurgeTimes:       column(ds, func(d *sqlc.DeliveryInsertParams) time.Time { return fromNullable(d.PurgeTime) }),
+		DedupeKeys:       column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.DedupeKey }),
+		ProviderEvents:   column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.ProviderEvent }),
+		ProviderStatuses: column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.ProviderStatus }),
+		Events:           column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Event }),
+		Products:         column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Product }),
+		Keys:             column(ds, func(d *sqlc.DeliveryInsertParams) string { return literal(d.Keys) }),
+		Refs:             column(ds, func(d *sqlc.DeliveryInsertParams) string { return literal(d.Refs) }),
+		NamedIds:         column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.NamedID }),
+		ReasonCodes:      column(ds, func(d *sqlc.DeliveryInsertParams) string { return literal(d.ReasonCodes) }),
+		ProviderTimes:    column(ds, func(d *sqlc.DeliveryInsertParams) time.Time { return fromNullable(d.ProviderTime) }),
+		Effects:          column(ds, func(d *sqlc.DeliveryInsertParams) string { return d.Effect }),
+		VerificationIds:  column(ds, func(d *sqlc.DeliveryInsertParams) uuid.UUID { return d.VerificationID.UUID }),
+		ApplyTimes:       column(ds, func(d *sqlc.DeliveryInsertParams) time.Time { return fromNullable(d.ApplyTime) }),
 	}
-	return p
 }
 
 // quoted escapes what is special within quotes of an array's literal (Postgres

@@ -18,17 +18,6 @@ type sending interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// batchSettings have the batch statements planned once: left to itself Postgres
-// plans each anew, because it sees that the lists at hand are shorter than it would
-// guess, and planning them costs more than running them. And a batch waits for
-// nobody's mark or ref for long: others wait for it.
-const batchSettings = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', '250ms', true)"
-
-// begin are the statements that a transaction of batch statements begins with.
-func begin(ctx context.Context) []statement {
-	return []statement{plainly(ctx, "begin"), plainly(ctx, batchSettings)}
-}
-
 // plainly is a statement without arguments that is not among the generated ones.
 func plainly(ctx context.Context, text string) statement {
 	return func(db sqlc.DBTX) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,9 @@ import (
 const (
 	// connectTimeout bounds one connection attempt.
 	connectTimeout = 5 * time.Second
-	// poolSize is how many connections a node opens at most. Postgres allows 100
-	// by default (its manual, max_connections), which is six nodes.
+	// poolSize is how many connections a node opens at most, beside those of batches
+	// and of the bus. Postgres allows 100 by default (its manual, max_connections),
+	// which is five nodes.
 	poolSize = 16
 	// poolSizeSetting is pgx's name for the size of the pool in a DSN.
 	poolSizeSetting = "pool_max_conns"
@@ -63,6 +65,28 @@ func poolConfig(dsn secret.Value) (*pgxpool.Config, error) {
 		return nil
 	}
 	return config, nil
+}
+
+// batchConnections is how many connections a node has for deliveries that arrive
+// together: as many as package intake has workers.
+const batchConnections = 2
+
+// batchSettings have the batch statements planned once: left to itself Postgres
+// plans each anew, because it sees that the lists at hand are shorter than it would
+// guess, and planning them costs more than running them. And a batch waits for
+// nobody's mark or ref for long: others wait for it.
+func batchSettings() map[string]string {
+	return map[string]string{"plan_cache_mode": "force_generic_plan", "lock_timeout": "250"}
+}
+
+// batchPoolConfig is that of the connections for batches. They are others, because
+// their settings are: to set them in each transaction would cost as much as one of
+// its statements.
+func batchPoolConfig(config *pgxpool.Config) *pgxpool.Config {
+	config = config.Copy()
+	config.MaxConns, config.MinConns, config.MinIdleConns = min(batchConnections, config.MaxConns), 0, 0
+	maps.Copy(config.ConnConfig.RuntimeParams, batchSettings())
+	return config
 }
 
 // listTurns is how many lists may run at once on a pool of that size. A list

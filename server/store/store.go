@@ -43,7 +43,9 @@ import (
 
 // Store is the database of one gateway. It is safe for concurrent use.
 type Store struct {
-	pool    *pgxpool.Pool
+	pool *pgxpool.Pool
+	// batches are the connections of deliveries that arrive together.
+	batches *pgxpool.Pool
 	queries *sqlc.Queries
 	sealer  sealer
 	// lists holds one token for each list that has its turn.
@@ -61,7 +63,7 @@ const maxTries = 4
 
 // Open connects lazily: it fails on a bad DSN only. Ping tells whether the
 // database answers. The pool has at most 16 connections unless the DSN says
-// pool_max_conns. keyring returns the keys that deliveries are sealed under;
+// pool_max_conns, and deliveries that arrive together have two more. keyring returns the keys that deliveries are sealed under;
 // it is asked each time, so that keys may change while the store is open. It may
 // be nil in a tool that never touches what is in a delivery: keeping or opening
 // one then fails, and nothing is ever stored unsealed.
@@ -74,22 +76,31 @@ func Open(ctx context.Context, dsn secret.Value, keyring func() *seal.Keyring) (
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
+	batches, err := pgxpool.NewWithConfig(ctx, batchPoolConfig(config))
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the database pool of batches: %w", err)
+	}
 	queue, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: db.QueueSchema, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
+		batches.Close()
 		pool.Close()
 		return nil, fmt.Errorf("open the job queue: %w", err)
 	}
 	return &Store{
-		pool: pool, queries: sqlc.New(), sealer: sealer{keyring}, river: queue,
+		pool: pool, batches: batches, queries: sqlc.New(), sealer: sealer{keyring}, river: queue,
 		lists:   make(chan struct{}, listTurns(config.MaxConns)),
 		streams: make(chan struct{}, streamTurns(config.MaxConns)),
 	}, nil
 }
 
-// Close waits for borrowed connections and closes the pool.
-func (s *Store) Close() { s.pool.Close() }
+// Close waits for borrowed connections and closes the pools.
+func (s *Store) Close() {
+	s.batches.Close()
+	s.pool.Close()
+}
 
 // Ping reports whether the database answers: nil or KindUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
