@@ -20,7 +20,7 @@ func (s *session) capacity(ctx context.Context) (_ float64, err error) {
 	}
 	rows := size(s, int64(40_000), 3000)
 	set := s.newSet()
-	if err := s.seed(ctx, set, rows); err != nil {
+	if err := s.seed(ctx, map[rig.Set]int64{set: rows}); err != nil {
 		return 0, err
 	}
 	gateway, err := s.gateway(ctx, rig.GatewayOptions{Name: "gateway"})
@@ -57,15 +57,21 @@ func (s *session) gateway(ctx context.Context, o rig.GatewayOptions) (*rig.Gatew
 	return rig.StartGateway(ctx, o)
 }
 
-// seed makes all rows of a set in the gateways' database. No gateway of our own
-// may run.
-func (s *session) seed(ctx context.Context, set rig.Set, rows int64) error {
-	if s.options.Target != nil {
-		s.seeded[set] = rows
-		return rig.SeedBeside(ctx, s.pg.Pool, set, 0, rows)
+// seed makes as many rows of each set in the gateways' database. No gateway of our
+// own may run.
+func (s *session) seed(ctx context.Context, sets map[rig.Set]int64) error {
+	for set, rows := range sets {
+		seed := rig.Seed
+		if s.options.Target != nil {
+			s.seeded[set] = rows
+			seed = rig.SeedBeside
+		}
+		if err := seed(ctx, s.pg.Pool, set, 0, rows); err != nil {
+			return err
+		}
 	}
-	if err := rig.Seed(ctx, s.pg.Pool, set, 0, rows); err != nil {
-		return err
+	if s.options.Target != nil {
+		return nil
 	}
 	return errors.Join(rig.Settle(ctx, s.pg.Pool), rig.Checkpoint(ctx, s.pg.Pool))
 }
@@ -92,7 +98,7 @@ func (s *session) webhooks(gateway *rig.Gateway, set rig.Set, rows int64) load.P
 // never emptied: there it is seed.
 func (s *session) load(ctx context.Context, set rig.Set, rows int64) error {
 	if s.options.Target != nil {
-		return s.seed(ctx, set, rows)
+		return s.seed(ctx, map[rig.Set]int64{set: rows})
 	}
-	return rig.Bulk{Set: set, Rows: rows}.Load(ctx, s.pg.Pool)
+	return errors.Join(rig.Bulk{Set: set, Rows: rows}.Load(ctx, s.pg.Pool), rig.Checkpoint(ctx, s.pg.Pool))
 }

@@ -132,12 +132,10 @@ func (run *ingestRun) prepareReference(ctx context.Context) (float64, error) {
 func (run *ingestRun) calibrate(ctx context.Context) (float64, error) {
 	const clients = 8
 	rows := size(run.session, int64(20_000), 10_000)
-	if err := rig.Seed(ctx, run.pg.ReferencePool, run.set, 0, rows); err != nil {
+	if err := (rig.Bulk{Set: run.set, Rows: rows}).Load(ctx, run.pg.ReferencePool); err != nil {
 		return 0, err
 	}
-	run.referenceNext = rows
 	outcome, err := run.bench.Run(ctx, pgref.Run{Script: run.decide, Clients: clients, Duration: time.Second})
-	run.transactions += min(outcome.Transactions, rows)
 	return outcome.PerSecond, err
 }
 
@@ -151,15 +149,15 @@ func (run *ingestRun) seedFor(ctx context.Context, rate float64) error {
 	run.ledger = newLedger(run.set, run.rows)
 	if !run.referenced() {
 		run.sayf("making %d verifications …", run.rows)
-		return run.seed(ctx, run.set, run.rows)
+		return run.load(ctx, run.set, run.rows)
 	}
-	references := run.referenceNext + spare + int64(rate*seconds*referenceFactor)
-	run.sayf("making %d and %d verifications …", run.rows, references-run.referenceNext)
-	if err := rig.Seed(ctx, run.pg.ReferencePool, run.set, run.referenceNext, references); err != nil {
+	references := spare + int64(rate*seconds*referenceFactor)
+	run.sayf("making %d and %d verifications …", run.rows, references)
+	if err := (rig.Bulk{Set: run.set, Rows: references}).Load(ctx, run.pg.ReferencePool); err != nil {
 		return err
 	}
 	// The gateway's come last: they end with a checkpoint of both.
-	return errors.Join(rig.Settle(ctx, run.pg.ReferencePool), run.seed(ctx, run.set, run.rows))
+	return run.load(ctx, run.set, run.rows)
 }
 
 func (run *ingestRun) warmUp(ctx context.Context) error {

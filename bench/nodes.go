@@ -34,8 +34,21 @@ func nodes(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	defer func() { err = errors.Join(err, nats.Stop()) }()
 	buses := []struct{ name, value string }{{"none, the tail only", "none"}, {"postgres", "postgres"}, {"nats", nats.Ready}}
-	for _, bus := range size(s, buses, buses[1:]) {
-		if err := s.nodesOver(ctx, t, bus.name, bus.value, rate); err != nil {
+	buses = size(s, buses, buses[1:])
+	plan := size(s, toldPlan{rounds: 2, duration: 2 * time.Second, each: nodesWatchers}, toldPlan{rounds: 1, duration: time.Second / 2, each: 50})
+	sets, rows := make([][2]nodesSets, len(buses)), make(map[rig.Set]int64)
+	for i := range sets {
+		for j := range sets[i] {
+			sets[i][j] = nodesSets{s.newSet(), s.newSet()}
+			rows[sets[i][j].watched] = plan.each * int64(plan.rounds+1)
+			rows[sets[i][j].background] = int64(rate * plan.duration.Seconds() * float64(plan.rounds+1))
+		}
+	}
+	if err := s.seed(ctx, rows); err != nil {
+		return err
+	}
+	for i, bus := range buses {
+		if err := s.nodesOver(ctx, t, bus.name, bus.value, rate, plan, sets[i]); err != nil {
 			return fmt.Errorf("bus %s: %w", bus.name, err)
 		}
 	}
@@ -44,9 +57,11 @@ func nodes(ctx context.Context, s *session, t *report.Table) (err error) {
 	return nil
 }
 
-func (s *session) nodesOver(ctx context.Context, t *report.Table, name, bus string, rate float64) (err error) {
-	plan := size(s, toldPlan{rounds: 2, duration: 2 * time.Second, each: nodesWatchers}, toldPlan{rounds: 1, duration: time.Second / 2, each: 50})
-	near, far, stop, err := s.nodesStage(ctx, bus, plan, rate)
+// nodesSets are the verifications of what one node's watchers are told.
+type nodesSets struct{ watched, background rig.Set }
+
+func (s *session) nodesOver(ctx context.Context, t *report.Table, name, bus string, rate float64, plan toldPlan, sets [2]nodesSets) (err error) {
+	near, far, stop, err := s.nodesStage(ctx, bus, sets)
 	if err != nil {
 		return err
 	}
@@ -76,7 +91,7 @@ func (s *session) nodesOver(ctx context.Context, t *report.Table, name, bus stri
 
 // nodesStage starts two nodes and a crowd at each: near gets the webhooks and
 // watches at the first node, far watches at the second.
-func (s *session) nodesStage(ctx context.Context, bus string, plan toldPlan, rate float64) (near, far *scene, stop func() error, err error) {
+func (s *session) nodesStage(ctx context.Context, bus string, sets [2]nodesSets) (near, far *scene, stop func() error, err error) {
 	var stops []func() error
 	stop = func() error { return stopAll(stops) }
 	defer func() {
@@ -84,16 +99,6 @@ func (s *session) nodesStage(ctx context.Context, bus string, plan toldPlan, rat
 			err = errors.Join(err, stop())
 		}
 	}()
-	watched := []rig.Set{s.newSet(), s.newSet()}
-	background := []rig.Set{s.newSet(), s.newSet()}
-	for i := range watched {
-		if err := s.seed(ctx, watched[i], plan.each*int64(plan.rounds+1)); err != nil {
-			return nil, nil, stop, err
-		}
-		if err := s.seed(ctx, background[i], int64(rate*plan.duration.Seconds()*float64(plan.rounds+1))); err != nil {
-			return nil, nil, stop, err
-		}
-	}
 	scenes := make([]*scene, 2)
 	first := ""
 	for i, name := range []string{"node-1", "node-2"} {
@@ -111,7 +116,7 @@ func (s *session) nodesStage(ctx context.Context, bus string, plan toldPlan, rat
 		}
 		stops = append(stops, c.Stop)
 		scenes[i] = &scene{
-			crowd: c, webhooks: first, watch: node.Public, secret: s.secrets.Webhooks, watched: watched[i], background: background[i],
+			crowd: c, webhooks: first, watch: node.Public, secret: s.secrets.Webhooks, watched: sets[i].watched, background: sets[i].background,
 		}
 	}
 	return scenes[0], scenes[1], stop, nil

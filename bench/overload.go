@@ -97,7 +97,7 @@ func (o *overloaded) prepare(ctx context.Context) (err error) {
 	if err := o.load(ctx, o.set, o.rows); err != nil {
 		return err
 	}
-	if err := o.seed(ctx, calm, calmRows); err != nil {
+	if err := o.seed(ctx, map[rig.Set]int64{calm: calmRows}); err != nil {
 		return err
 	}
 	if o.gateway, err = o.session.gateway(ctx, rig.GatewayOptions{Name: "gateway"}); err != nil {

@@ -90,7 +90,7 @@ type toldPlan struct {
 
 func (s *session) toldPlan() toldPlan {
 	return size(s,
-		toldPlan{rounds: 2, duration: 4 * time.Second, each: 1000, polled: 200},
+		toldPlan{rounds: 2, duration: 3 * time.Second, each: 1000, polled: 200},
 		toldPlan{rounds: 1, duration: time.Second / 2, each: 50, polled: 20})
 }
 
@@ -154,12 +154,9 @@ func (s *session) toldStage(ctx context.Context, plan toldPlan, watchers int64, 
 	}()
 	watched, background, polled := s.newSet(), s.newSet(), s.newSet()
 	rows := int64(float64(plan.rounds+1) * plan.duration.Seconds() * rate)
-	for set, count := range map[rig.Set]int64{
-		watched: watchers + int64(plan.rounds)*plan.each, background: rows, polled: plan.polled,
-	} {
-		if err := s.seed(ctx, set, count); err != nil {
-			return nil, stop, err
-		}
+	err = s.seed(ctx, map[rig.Set]int64{watched: watchers + int64(plan.rounds)*plan.each, background: rows, polled: plan.polled})
+	if err != nil {
+		return nil, stop, err
 	}
 	node, err := s.gateway(ctx, rig.GatewayOptions{Name: "gateway"})
 	if err != nil {

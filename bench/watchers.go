@@ -54,7 +54,7 @@ type watchersRun struct {
 func watchers(ctx context.Context, s *session, t *report.Table) error {
 	set := s.newSet()
 	steps := size(s, s.withinTarget(t, []int64{1000, barWatchers}), []int64{200})
-	if err := s.seed(ctx, set, steps[len(steps)-1]); err != nil {
+	if err := s.load(ctx, set, steps[len(steps)-1]); err != nil {
 		return err
 	}
 	if err := s.watchersOver(ctx, t, set, "HTTP/2", perLine, steps); err != nil {
@@ -178,7 +178,7 @@ func (run *watchersRun) grow(ctx context.Context, want, share int64, watch time.
 // settled returns the usage of a process once its memory stays as it is.
 func (s *session) settled(ctx context.Context, pid int) (rig.Usage, error) {
 	const step, slack = 500 * time.Millisecond, 0.005
-	most := size(s, 16, 1)
+	most := size(s, 8, 1)
 	last, err := rig.UsageOf(pid)
 	for range most {
 		if err != nil {

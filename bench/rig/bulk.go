@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Bulk is a way to make very many verifications: it empties the tables, and
-// fills them anew in one transaction each, which with wal_level = minimal writes
-// every row once and no log.
+// Bulk is a way to make very many verifications: it empties the tables, fills each
+// anew in one transaction, and indexes them afterwards. With wal_level = minimal
+// that writes every row once and no log, and FREEZE spares the vacuum.
 //
 // Each verification has one row in the table verification, and where it is
 // decided one in provider_ref, seen, transition and event_position each. What
@@ -32,24 +33,19 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("emptying the tables: %w", err)
 	}
-	// The heaviest first, so that both sessions end at about the same time.
-	work := make(chan fill, len(b.others())+1)
-	for _, f := range append([]fill{b.verification()}, b.others()...) {
-		work <- f
+	var position int64
+	if err := pool.QueryRow(ctx, "SELECT position FROM event_head").Scan(&position); err != nil {
+		return fmt.Errorf("asking for the last event: %w", err)
 	}
-	close(work)
-	errs := make([]error, seedSessions)
-	var group sync.WaitGroup
-	for i := range errs {
-		group.Go(func() {
-			for f := range work {
-				errs[i] = errors.Join(errs[i], f.run(ctx, pool), f.settle(ctx, pool))
-			}
-		})
+	work := newWork()
+	for _, f := range append([]fill{b.verification()}, b.others(position)...) {
+		work.add(func() error { return b.load(ctx, pool, f, work) })
 	}
-	group.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := work.done(); err != nil {
 		return fmt.Errorf("making %d verifications in the database: %w", b.Rows, err)
+	}
+	if _, err := pool.Exec(ctx, "ANALYZE verification, provider_ref, seen, transition, event_position"); err != nil {
+		return fmt.Errorf("counting what was made: %w", err)
 	}
 	_, err = pool.Exec(ctx, `UPDATE event_head SET snapshot = pg_current_snapshot()::text,
 		position = greatest(position, (SELECT coalesce(max(position), 0) FROM event_position)),
@@ -60,75 +56,49 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
+// load fills one table, and adds the building of its indexes to the work.
+func (b Bulk) load(ctx context.Context, pool *pgxpool.Pool, f fill, work *work) error {
+	indexes, err := f.run(ctx, pool, b)
+	if err != nil {
+		return err
+	}
+	for _, index := range indexes {
+		work.add(func() error {
+			if _, err := pool.Exec(ctx, index.make); err != nil {
+				return fmt.Errorf("building an index of %s: %w", f.table, err)
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
 // fill is one table and what goes into it.
-type fill struct{ table, insert string }
-
-func (b Bulk) source() string {
-	return fmt.Sprintf("FROM generate_series(0::bigint, %d::bigint) AS n", b.Rows-1)
+type fill struct {
+	table   string
+	columns []string
+	// row adds the columns of the n-th row.
+	row func(c *copied, n int64)
 }
 
-func (b Bulk) at() string {
-	return "'" + b.Set.Time.UTC().Format("2006-01-02 15:04:05.000Z") + "'::timestamptz"
-}
-
-func (s Set) scope() string { return "'" + s.Project + "', '" + Environment + "'" }
-
-// verification writes the newest row first, because the indexes of its pages are
-// in that order: sorting what is sorted costs a fraction. Subjects and references
-// are numbered the other way round for the same reason.
-func (b Bulk) verification() fill {
-	last := fmt.Sprintf("(%d::bigint - n)", b.Rows-1)
-	state, version, match, final := "'pending'", "2", "''", "NULL"
-	if b.Decided {
-		state, version, match, final = "'approved'", "3", "'exact'", b.at()
-	}
-	return fill{
-		table: "verification",
-		insert: `INSERT INTO verification (id, project, environment, flow, connection, product, subject, reference, metadata,
-			state, version, match, hosted_url, redirect_url, nonce_hash, create_time, update_time, expire_time, grace_until, page_until,
-			bind_time, final_time)
-		SELECT ` + b.Set.IDSQL("n") + `, ` + b.Set.scope() + `, '` + b.Set.Flow + `', '` + b.Set.Connection + `', '` + b.Set.Product + `',
-			` + b.Set.NameSQL(SubjectPrefix, last) + `, ` + b.Set.NameSQL(ReferencePrefix, last) + `, '{"channel": "app"}',
-			` + state + `, ` + version + `, ` + match + `, 'https://provider.invalid/hosted/' || ` + b.Set.NameSQL(KindToken, "n") + `, 'https://app.invalid/verified',
-			` + nonceSQL + `, ` + b.at() + `, ` + b.at() + `,
-			` + b.at() + ` + interval '30 days', ` + b.at() + ` + interval '31 days', ` + b.at() + ` + interval '30 days',
-			` + final + `, ` + final + fmt.Sprintf(" FROM generate_series(%d::bigint, 0, -1) AS n", b.Rows-1),
-	}
-}
-
-// others are the tables that grow beside verification.
-func (b Bulk) others() []fill {
-	ref := "'token:' || encode(sha256(convert_to(" + b.Set.NameSQL(KindToken, "n") + ", 'UTF8')), 'hex')"
-	id := b.Set.IDSQL("n")
-	fills := []fill{{
-		table: "provider_ref",
-		insert: `INSERT INTO provider_ref (connection, ref, verification_id, match, create_time)
-			SELECT '` + b.Set.Connection + `', ` + ref + `, ` + id + `, 'exact', ` + b.at() + ` ` + b.source(),
-	}}
-	if !b.Decided {
-		return fills
-	}
-	return append(fills, fill{
-		table: "transition",
-		insert: `INSERT INTO transition (verification_id, version, project, environment, from_state, to_state, event, source, rung, match, create_time)
-			SELECT ` + id + `, 3, ` + b.Set.scope() + `, 'pending', 'approved', 'passed', 'provider', 'payload_key', 'exact', ` + b.at() + ` ` + b.source(),
-	}, fill{
-		table: "event_position",
-		insert: `INSERT INTO event_position (verification_id, version, project, environment, position, create_time)
-			SELECT ` + id + `, 3, ` + b.Set.scope() + `, h.position + n + 1, ` + b.at() + ` ` + b.source() + `, event_head h`,
-	}, fill{
-		table: "seen",
-		insert: `INSERT INTO seen (connection, dedupe_key, delivery_id, create_time)
-			SELECT '` + b.Set.Connection + `', encode(sha256(int8send(n)), 'hex'), ` + id + `, ` + b.at() + ` ` + b.source(),
-	})
-}
-
-// run fills the table in one transaction. Indexes are built afterwards: that costs
-// a fraction of keeping them.
-func (f fill) run(ctx context.Context, pool *pgxpool.Pool) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+// run fills the table in one transaction, without its indexes: to build them
+// afterwards costs a fraction of keeping them. Those that are constraints it builds
+// as well, because that closes the table. It returns the others. All rows are of one
+// kind: an index that the first of them does not get into is empty, and stays.
+func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "TRUNCATE "+f.table); err != nil {
 			return fmt.Errorf("emptying %s: %w", f.table, err)
+		}
+		// FREEZE is for tables, not for partitioned ones.
+		var into string
+		err := tx.QueryRow(ctx, "SELECT coalesce((SELECT name FROM partitions_of($1) WHERE first_id <= $2 AND $2 < end_id), $1)",
+			f.table, b.Set.ID(0)).Scan(&into)
+		if err != nil {
+			return fmt.Errorf("looking for the partitions of %s: %w", f.table, err)
+		}
+		if err := f.copy(ctx, tx, into, 0, 1); err != nil {
+			return err
 		}
 		indexes, err := indexesOf(ctx, tx, f.table)
 		if err != nil {
@@ -139,46 +109,113 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool) error {
 				return fmt.Errorf("taking an index off %s: %w", f.table, err)
 			}
 		}
-		if _, err := tx.Exec(ctx, f.insert); err != nil {
-			return fmt.Errorf("filling %s: %w", f.table, err)
+		if err := f.copy(ctx, tx, into, 1, b.Rows); err != nil {
+			return err
 		}
 		for _, index := range indexes {
-			if _, err := tx.Exec(ctx, index.make); err != nil {
+			if !index.constraint {
+				rest = append(rest, index)
+			} else if _, err := tx.Exec(ctx, index.make); err != nil {
 				return fmt.Errorf("building an index of %s: %w", f.table, err)
 			}
 		}
 		return nil
 	})
+	return rest, err
 }
 
-// index is how one is taken away and made again.
-type index struct{ drop, make string }
-
-// settle does what Settle does, for one table without dead rows.
-func (f fill) settle(ctx context.Context, pool *pgxpool.Pool) error {
-	if _, err := pool.Exec(ctx, "VACUUM (ANALYZE, INDEX_CLEANUP off) "+f.table); err != nil {
-		return fmt.Errorf("vacuuming %s: %w", f.table, err)
+// copy writes the rows from..until-1.
+func (f fill) copy(ctx context.Context, tx pgx.Tx, into string, from, until int64) error {
+	rows := copyRows(int16(len(f.columns)), from, until, f.row)
+	statement := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary, FREEZE)", into, strings.Join(f.columns, ", "))
+	if _, err := tx.Conn().PgConn().CopyFrom(ctx, rows, statement); err != nil {
+		return fmt.Errorf("filling %s: %w", f.table, err)
 	}
 	return nil
 }
 
+// index is how one is taken away and made again.
+type index struct {
+	drop, make string
+	constraint bool
+	// condition is that of a partial index.
+	condition string
+}
+
 // indexesOf reads the definitions of a table's indexes from the catalog, so that
-// they are made again as the migrations made them. Those of a partitioned table
+// they are made again as the migrations made them, without those whose condition no
+// row meets. Those of a partitioned table
 // are told of with ONLY, and are to be made on its partitions too.
 func indexesOf(ctx context.Context, tx pgx.Tx, table string) ([]index, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT CASE WHEN c.oid IS NULL THEN 'DROP INDEX ' || i.indexrelid::regclass
 				ELSE 'ALTER TABLE ' || i.indrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(c.conname) END,
 			CASE WHEN c.oid IS NULL THEN replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
-				ELSE 'ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(c.conname) || ' ' || pg_get_constraintdef(c.oid) END
+				ELSE 'ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(c.conname) || ' ' || pg_get_constraintdef(c.oid) END,
+			c.oid IS NOT NULL, coalesce(pg_get_expr(i.indpred, i.indrelid), '')
 		FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
 		WHERE i.indrelid = $1::text::regclass
 		ORDER BY i.indexrelid`, table)
 	if err != nil {
 		return nil, fmt.Errorf("reading the indexes of %s: %w", table, err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (index, error) {
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (index, error) {
 		var i index
-		return i, row.Scan(&i.drop, &i.make)
+		return i, row.Scan(&i.drop, &i.make, &i.constraint, &i.condition)
 	})
+	if err != nil {
+		return nil, err
+	}
+	var used []index
+	for _, index := range all {
+		met := index.condition == ""
+		if !met {
+			if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+" WHERE "+index.condition+")").Scan(&met); err != nil {
+				return nil, fmt.Errorf("looking who gets into an index of %s: %w", table, err)
+			}
+		}
+		if met {
+			used = append(used, index)
+		}
+	}
+	return used, nil
+}
+
+// work is done by as many sessions as write at a time, in the order in which it
+// was added. What is done may add to it.
+type work struct {
+	jobs chan func() error
+	left sync.WaitGroup
+
+	mu   sync.Mutex
+	errs []error
+}
+
+// mostJobs is more than all tables have indexes.
+const mostJobs = 100
+
+func newWork() *work { return &work{jobs: make(chan func() error, mostJobs)} }
+
+func (w *work) add(job func() error) {
+	w.left.Add(1)
+	w.jobs <- job
+}
+
+// done does it, and returns when nothing is left.
+func (w *work) done() error {
+	for range seedSessions {
+		go func() {
+			for job := range w.jobs {
+				if err := job(); err != nil {
+					w.mu.Lock()
+					w.errs = append(w.errs, err)
+					w.mu.Unlock()
+				}
+				w.left.Done()
+			}
+		}()
+	}
+	w.left.Wait()
+	close(w.jobs)
+	return errors.Join(w.errs...)
 }

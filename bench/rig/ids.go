@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -34,17 +35,23 @@ type Set struct {
 	Time time.Time
 }
 
-// prefix is the first 17 of the 32 hex digits of an id.
-func (s Set) prefix() string { return fmt.Sprintf("%012x7%03x8", s.Time.UnixMilli(), s.Number) }
+// The version and the variant of a UUIDv7, at their places in its two halves (RFC
+// 9562, section 5.7).
+const (
+	version7 = 7 << 12
+	variant  = 8 << 60
+)
 
 // ID returns the id of row n.
-func (s Set) ID(n int64) uuid.UUID {
-	id, err := uuid.Parse(s.prefix() + fmt.Sprintf("%015x", n))
-	if err != nil {
-		return uuid.Nil // only a time before 1970 or a number over 4095 gets here
-	}
+func (s Set) ID(n int64) (id uuid.UUID) {
+	const half, afterTime = 8, 16
+	binary.BigEndian.PutUint64(id[:half], uint64(s.Time.UnixMilli())<<afterTime|version7|uint64(s.Number))
+	binary.BigEndian.PutUint64(id[half:], variant|uint64(n))
 	return id
 }
+
+// prefix is the first 17 of the 32 hex digits of an id.
+func (s Set) prefix() string { return fmt.Sprintf("%012x7%03x8", s.Time.UnixMilli(), s.Number) }
 
 // IDSQL returns an SQL expression for the id of the row whose number is the
 // given bigint expression.

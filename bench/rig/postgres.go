@@ -23,7 +23,9 @@ const (
 	// referenceName is the database that references write to: the gateways have
 	// nothing to do with it, so they do not work while a reference is measured.
 	referenceName = "reference"
-	stopTimeout   = 60 * time.Second
+	// emptyName is a migrated database that nobody visits: others are copied from it.
+	emptyName   = "empty"
+	stopTimeout = 60 * time.Second
 	// passableMode lets the account that runs Postgres for root pass through.
 	passableMode = 0o711
 )
@@ -43,6 +45,8 @@ func settings() []string {
 		"max_wal_senders=0",
 		"wal_compression=off",
 		"max_parallel_maintenance_workers=0",
+		// A scan that joins another in the middle of a table sorts what was sorted.
+		"synchronize_seqscans=off",
 	}
 }
 
@@ -106,10 +110,10 @@ func (p *Postgres) prepare(ctx context.Context) error {
 		return errors.New("the private Postgres has an address that is no URL")
 	}
 	name := strings.TrimPrefix(parsed.Path, "/")
-	parsed.Path = "/" + referenceName
-	p.ReferenceDSN = parsed.String()
-	if err := p.copyDatabase(ctx, name); err != nil {
-		return err
+	for _, to := range []string{emptyName, referenceName} {
+		if p.ReferenceDSN, err = p.copyDatabase(ctx, name, to); err != nil {
+			return err
+		}
 	}
 	if p.Pool, err = pgxpool.New(ctx, p.DSN); err != nil {
 		return fmt.Errorf("connecting to the private database: %w", err)
@@ -124,23 +128,39 @@ func (p *Postgres) readVersion(ctx context.Context) error {
 	return p.Pool.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&p.Version)
 }
 
-// copyDatabase connects elsewhere: a template must have no visitors.
-func (p *Postgres) copyDatabase(ctx context.Context, name string) (err error) {
+// Another makes one more empty database on the same server, and returns it with a
+// pool of its own, for Close to close.
+func (p *Postgres) Another(ctx context.Context, name string) (*Postgres, error) {
+	dsn, err := p.copyDatabase(ctx, emptyName, name)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.New(ctx, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the database %s: %w", name, err)
+	}
+	return &Postgres{DSN: dsn, Pool: pool, Version: p.Version}, nil
+}
+
+// copyDatabase returns where the copy is. It connects elsewhere: what is copied must
+// have no visitors.
+func (p *Postgres) copyDatabase(ctx context.Context, from, to string) (dsn string, err error) {
 	parsed, err := url.Parse(p.DSN)
 	if err != nil {
-		return errors.New("the private Postgres has an address that is no URL")
+		return "", errors.New("the private Postgres has an address that is no URL")
 	}
 	parsed.Path = "/postgres"
 	conn, err := pgx.Connect(ctx, parsed.String())
 	if err != nil {
-		return fmt.Errorf("connecting to the private Postgres: %w", err)
+		return "", fmt.Errorf("connecting to the private Postgres: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+referenceName+" TEMPLATE "+pgx.Identifier{name}.Sanitize())
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{to}.Sanitize()+" TEMPLATE "+pgx.Identifier{from}.Sanitize())
 	if err != nil {
-		return fmt.Errorf("copying the private database for the references: %w", err)
+		return "", fmt.Errorf("copying the private database %s: %w", from, err)
 	}
-	return nil
+	parsed.Path = "/" + to
+	return parsed.String(), nil
 }
 
 // Program returns the path of a program of Postgres: the one that came with this

@@ -84,7 +84,7 @@ func seedRange(ctx context.Context, pool *pgxpool.Pool, s Set, from, until int64
 	source := fmt.Sprintf("generate_series(%d::bigint, %d::bigint) AS n", from, until-1)
 	at := "'" + s.Time.UTC().Format("2006-01-02 15:04:05.000Z") + "'::timestamptz"
 	id := s.IDSQL("n")
-	scope := s.scope()
+	scope := "'" + s.Project + "', '" + Environment + "'"
 	statements := []string{
 		`INSERT INTO verification (id, project, environment, flow, connection, product, subject, reference, metadata,
 			state, version, hosted_url, redirect_url, nonce_hash, create_time, update_time, expire_time, grace_until, page_until)

@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/verigate/verigate/bench/crowd"
+	"github.com/verigate/verigate/bench/load"
+	"github.com/verigate/verigate/bench/measure"
+	"github.com/verigate/verigate/bench/rig"
+	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
+)
+
+const (
+	// listPage and listPages are how deep lists are read: to 10,000 rows.
+	listPage, listPages = 100, 100
+	// firstPages is how many first pages a round reads.
+	firstPages = 10
+)
+
+// grownPlan is what is measured at each size.
+type grownPlan struct {
+	rounds   int
+	duration time.Duration
+	// watchers are told in each round.
+	watchers int64
+	peak     float64
+}
+
+// grown is one size, with its figures: one value a round.
+type grown struct {
+	stored  int64
+	filling time.Duration
+
+	scene   *scene
+	flood   load.Plan
+	starter *starter
+
+	ingest               []float64
+	told, start          []percentiles
+	firstPage, deepPages []float64
+}
+
+// grownTo fills a database of its own, and starts a gateway and a crowd. stop may
+// be called in any case.
+func (s *session) grownTo(ctx context.Context, name string, stored int64, plan grownPlan, p *provider) (_ *grown, stop func() error, err error) {
+	var stops []func() error
+	stop = func() error { return stopAll(stops) }
+	database, err := s.pg.Another(ctx, name)
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, func() error { return database.Close(ctx) })
+	own := *s
+	own.pg = database
+	began := time.Now()
+	if err := (rig.Bulk{Set: s.newSet(), Rows: stored, Decided: true}).Load(ctx, database.Pool); err != nil {
+		return nil, stop, err
+	}
+	g := &grown{stored: stored, filling: time.Since(began)}
+	const spare = 2
+	open, watched, background := s.newSet(), s.newSet(), s.newSet()
+	rows := int64(plan.peak*plan.duration.Seconds()*float64(plan.rounds+1)*spare) + spare*barConnections
+	err = own.seed(ctx, map[rig.Set]int64{open: rows, background: rows, watched: plan.watchers * int64(plan.rounds+1)})
+	if err != nil {
+		return nil, stop, err
+	}
+	key, err := rig.NewAPIKey(ctx, database.Pool, s.names.Project)
+	if err != nil {
+		return nil, stop, err
+	}
+	gateway, err := own.gateway(ctx, rig.GatewayOptions{Name: name, ProviderURL: p.url})
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, gateway.Stop)
+	c, err := crowd.Start(ctx, crowd.Options{Name: "watchers-of-" + name, Folder: s.folder, Secrets: s.secrets})
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, c.Stop)
+	g.scene = &scene{crowd: c, webhooks: gateway.Webhooks, watch: gateway.Public, secret: s.secrets.Webhooks, watched: watched, background: background}
+	g.flood = own.webhooks(gateway, open, rows)
+	g.flood.Connections = barConnections
+	g.starter = &starter{name: gatewayName, address: gateway.Public, webhooks: gateway.Webhooks, key: key, names: s.names, provider: p}
+	g.starter.connect()
+	stops = append(stops, func() error { g.starter.line.CloseIdleConnections(); return nil })
+	return g, stop, g.warmUp(ctx, plan.duration/2)
+}
+
+// warmUp opens lines and pools, and what the database reads is in memory then.
+func (g *grown) warmUp(ctx context.Context, duration time.Duration) error {
+	if _, err := g.starter.run(ctx, startRate, duration); err != nil {
+		return err
+	}
+	_, err := g.deliver(ctx, duration)
+	return err
+}
+
+// deliver sends as many webhooks as are acknowledged.
+func (g *grown) deliver(ctx context.Context, duration time.Duration) (perSecond float64, err error) {
+	g.flood.Duration = duration
+	outcome, err := load.Closed(ctx, g.flood)
+	if err != nil {
+		return 0, err
+	}
+	g.flood.First = outcome.Next
+	if outcome.Starved {
+		return 0, errors.New("the generated verifications ran out; make more in session.grownTo")
+	}
+	return outcome.PerSecond(), nil
+}
+
+// round measures all, what leaves most to do afterwards last.
+func (g *grown) round(ctx context.Context, plan grownPlan) error {
+	times, err := g.starter.run(ctx, startRate, plan.duration)
+	if err != nil {
+		return err
+	}
+	g.start = append(g.start, percentilesOf(times))
+	if err := g.list(ctx); err != nil {
+		return err
+	}
+	told := toldPlan{duration: plan.duration, each: plan.watchers}
+	if times, err = g.scene.round(ctx, plan.watchers, told, plan.peak/2); err != nil {
+		return err
+	}
+	g.told = append(g.told, percentilesOf(times))
+	rate, err := g.deliver(ctx, plan.duration)
+	g.ingest = append(g.ingest, rate)
+	return err
+}
+
+// list reads some first pages, and pages down to 10,000 rows, of which it times the
+// last ten.
+func (g *grown) list(ctx context.Context) error {
+	const last = 10
+	var first, deep []time.Duration
+	for range firstPages {
+		_, took, err := g.page(ctx, "")
+		if err != nil {
+			return fmt.Errorf("listing the first page: %w", err)
+		}
+		first = append(first, took)
+	}
+	g.firstPage = append(g.firstPage, measure.Milliseconds(measure.Percentile(first, measure.P50)))
+	token := ""
+	for page := range listPages {
+		next, took, err := g.page(ctx, token)
+		if err != nil {
+			return fmt.Errorf("listing page %d: %w", page, err)
+		}
+		if page >= listPages-last {
+			deep = append(deep, took)
+		}
+		if token = next; token == "" {
+			break
+		}
+	}
+	if len(deep) > 0 {
+		g.deepPages = append(g.deepPages, measure.Milliseconds(measure.Percentile(deep, measure.P50)))
+	}
+	return nil
+}
+
+// page reads one page, and returns the token of the next.
+func (g *grown) page(ctx context.Context, token string) (next string, took time.Duration, err error) {
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set("Authorization", "Bearer "+g.starter.key)
+	began := time.Now()
+	answer, err := g.starter.service.ListVerifications(ctx, &verigatev1.ListVerificationsRequest{PageSize: listPage, PageToken: token})
+	return answer.GetNextPageToken(), time.Since(began), err
+}
