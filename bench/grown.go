@@ -19,7 +19,10 @@ const (
 	// listPage and listPages are how deep lists are read: to 10,000 rows.
 	listPage, listPages = 100, 100
 	// firstPages is how many first pages a round reads.
-	firstPages = 10
+	firstPages = 40
+	// grownLoad is the part of the capacity at which watchers are told. At half of it
+	// their median says how near the capacity is rather than what a delivery costs.
+	grownLoad = 0.25
 )
 
 // grownPlan is what is measured at each size.
@@ -55,6 +58,9 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 		return nil, stop, err
 	}
 	stops = append(stops, func() error { return database.Close(ctx) })
+	if err := database.WithoutAutovacuum(ctx); err != nil {
+		return nil, stop, err
+	}
 	own := *s
 	own.pg = database
 	began := time.Now()
@@ -62,6 +68,7 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 		return nil, stop, err
 	}
 	g := &grown{stored: stored, filling: time.Since(began)}
+	s.sayf("growth: %d verifications were made in %.0f s", stored, g.filling.Seconds())
 	const spare = 2
 	open, watched, background := s.newSet(), s.newSet(), s.newSet()
 	rows := int64(plan.peak*plan.duration.Seconds()*float64(plan.rounds+1)*spare) + spare*barConnections
@@ -126,7 +133,7 @@ func (g *grown) round(ctx context.Context, plan grownPlan) error {
 		return err
 	}
 	told := toldPlan{duration: plan.duration, each: plan.watchers}
-	if times, err = g.scene.round(ctx, plan.watchers, told, plan.peak/2); err != nil {
+	if times, err = g.scene.round(ctx, plan.watchers, told, plan.peak*grownLoad); err != nil {
 		return err
 	}
 	g.told = append(g.told, percentilesOf(times))
@@ -136,9 +143,9 @@ func (g *grown) round(ctx context.Context, plan grownPlan) error {
 }
 
 // list reads some first pages, and pages down to 10,000 rows, of which it times the
-// last ten.
+// last ones.
 func (g *grown) list(ctx context.Context) error {
-	const last = 10
+	const last = 30
 	var first, deep []time.Duration
 	for range firstPages {
 		_, took, err := g.page(ctx, "")

@@ -36,7 +36,7 @@ func growth(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	plan := grownPlan{
-		rounds: size(s, 3, 1), duration: size(s, 2*time.Second, time.Second/2), watchers: size(s, int64(growthWatchers), 50), peak: peak,
+		rounds: size(s, 2, 1), duration: size(s, 2*time.Second, time.Second/2), watchers: size(s, int64(growthWatchers), 50), peak: peak,
 	}
 	var all []*grown
 	for i, stored := range sizes {

@@ -56,7 +56,7 @@ func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	defer func() { err = errors.Join(err, run.gateway.Stop()) }()
 	peak, referencePeak := 0.0, 0.0
-	for _, connections := range size(s, []int{1, 4, 16, barConnections, 64}, []int{barConnections}) {
+	for _, connections := range size(s, []int{1, 8, barConnections, 64}, []int{barConnections}) {
 		values, decides, bares, err := run.point(ctx, connections)
 		if err != nil {
 			return err

@@ -87,7 +87,11 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	for _, step := range steps {
-		memory, busy, err := own.grow(ctx, step, share, size(s, 2*s.heartbeat(), time.Second))
+		beats := s.heartbeat()
+		if step == barWatchers {
+			beats *= 2
+		}
+		memory, busy, err := own.grow(ctx, step, share, size(s, beats, time.Second))
 		if err != nil {
 			return err
 		}
@@ -101,11 +105,11 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 			held.Bar = report.AtMost("each", memory, watcherBar)
 		}
 		normal := busy * float64(s.heartbeat()) / float64(defaultHeartbeat)
-		beats := report.Single(name+", heartbeats", percent, normal)
+		beating := report.Single(name+", heartbeats", percent, normal)
 		if step == barWatchers && share > 0 {
-			beats.Bar = report.AtMost("all", normal, heartbeatBar)
+			beating.Bar = report.AtMost("all", normal, heartbeatBar)
 		}
-		t.Figures = append(t.Figures, held, beats, report.Single(name+", heartbeats as measured", percent, busy))
+		t.Figures = append(t.Figures, held, beating, report.Single(name+", heartbeats as measured", percent, busy))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -90,12 +91,9 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 		if _, err := tx.Exec(ctx, "TRUNCATE "+f.table); err != nil {
 			return fmt.Errorf("emptying %s: %w", f.table, err)
 		}
-		// FREEZE is for tables, not for partitioned ones.
-		var into string
-		err := tx.QueryRow(ctx, "SELECT coalesce((SELECT name FROM partitions_of($1) WHERE first_id <= $2 AND $2 < end_id), $1)",
-			f.table, b.Set.ID(0)).Scan(&into)
+		into, err := partOf(ctx, tx, f.table, b.Set.ID(0))
 		if err != nil {
-			return fmt.Errorf("looking for the partitions of %s: %w", f.table, err)
+			return err
 		}
 		if err := f.copy(ctx, tx, into, 0, 1); err != nil {
 			return err
@@ -104,10 +102,8 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 		if err != nil {
 			return err
 		}
-		for _, index := range indexes {
-			if _, err := tx.Exec(ctx, index.drop); err != nil {
-				return fmt.Errorf("taking an index off %s: %w", f.table, err)
-			}
+		if err := takeOff(ctx, tx, indexes); err != nil {
+			return fmt.Errorf("taking an index off %s: %w", f.table, err)
 		}
 		if err := f.copy(ctx, tx, into, 1, b.Rows); err != nil {
 			return err
@@ -122,6 +118,25 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 		return nil
 	})
 	return rest, err
+}
+
+// partOf returns the partition that rows of one time go to, or the table itself:
+// FREEZE is for tables, not for partitioned ones.
+func partOf(ctx context.Context, tx pgx.Tx, table string, id uuid.UUID) (part string, err error) {
+	err = tx.QueryRow(ctx, "SELECT coalesce((SELECT name FROM partitions_of($1) WHERE first_id <= $2 AND $2 < end_id), $1)", table, id).Scan(&part)
+	if err != nil {
+		return "", fmt.Errorf("looking for the partitions of %s: %w", table, err)
+	}
+	return part, nil
+}
+
+func takeOff(ctx context.Context, tx pgx.Tx, indexes []index) error {
+	for _, index := range indexes {
+		if _, err := tx.Exec(ctx, index.drop); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copy writes the rows from..until-1.

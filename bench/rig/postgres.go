@@ -142,6 +142,19 @@ func (p *Postgres) Another(ctx context.Context, name string) (*Postgres, error) 
 	return &Postgres{DSN: dsn, Pool: pool, Version: p.Version}, nil
 }
 
+// WithoutAutovacuum keeps autovacuum away from the tables of a database: what one
+// measurement leaves behind would be cleaned up during the next, of another one.
+func (p *Postgres) WithoutAutovacuum(ctx context.Context) error {
+	_, err := p.Pool.Exec(ctx, `DO $$ DECLARE part regclass; BEGIN
+		FOR part IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+			EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', part);
+		END LOOP; END $$`)
+	if err != nil {
+		return fmt.Errorf("keeping autovacuum away: %w", err)
+	}
+	return nil
+}
+
 // copyDatabase returns where the copy is. It connects elsewhere: what is copied must
 // have no visitors.
 func (p *Postgres) copyDatabase(ctx context.Context, from, to string) (dsn string, err error) {

@@ -1,0 +1,9 @@
+package rig_test
+
+import (
+	"testing"
+
+	"github.com/verigate/verigate/server/pgdev/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
