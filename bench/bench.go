@@ -76,6 +76,9 @@ func Names() []string {
 }
 
 func (o Options) check() error {
+	if i := slices.IndexFunc(o.Sizes, func(rows int64) bool { return rows < 1 }); i >= 0 {
+		return fmt.Errorf("--sizes: %d verifications cannot be stored; give numbers from 1 on", o.Sizes[i])
+	}
 	for _, name := range o.Only {
 		if !slices.Contains(Names(), name) {
 			return fmt.Errorf("--only: there is no table %q; take of %s", name, strings.Join(Names(), ", "))

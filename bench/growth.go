@@ -40,10 +40,10 @@ func growth(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	var all []*grown
 	for i, stored := range sizes {
-		g, stop, err := s.grownTo(ctx, fmt.Sprintf("growth%d", i), stored, plan, p)
+		g, stop, failed := s.grownTo(ctx, fmt.Sprintf("growth%d", i), stored, plan, p)
 		defer func() { err = errors.Join(err, stop()) }()
-		if err != nil {
-			return fmt.Errorf("with %d verifications: %w", stored, err)
+		if failed != nil {
+			return fmt.Errorf("with %d verifications: %w", stored, failed)
 		}
 		all = append(all, g)
 		t.Notes = append(t.Notes, fmt.Sprintf("%d verifications were made in %.0f s", stored, g.filling.Seconds()))

@@ -42,9 +42,13 @@ const (
 	variant  = 8 << 60
 )
 
-// ID returns the id of row n.
+// ID returns the id of row n; uuid.Nil for a set whose number or time has no place
+// in one.
 func (s Set) ID(n int64) (id uuid.UUID) {
-	const half, afterTime = 8, 16
+	const half, afterTime, mostNumber = 8, 16, 0xfff
+	if s.Number < 0 || s.Number > mostNumber || s.Time.UnixMilli() < 0 {
+		return uuid.Nil
+	}
 	binary.BigEndian.PutUint64(id[:half], uint64(s.Time.UnixMilli())<<afterTime|version7|uint64(s.Number))
 	binary.BigEndian.PutUint64(id[half:], variant|uint64(n))
 	return id

@@ -32,7 +32,7 @@ func TestTheBeatsOfALineLeaveTogether(t *testing.T) {
 	}
 	began, written := beats.Load(), site.writes.Load()
 	eventually(t, "they beat", func() bool { return beats.Load() >= began+many })
-	if writes, all := site.writes.Load()-written, beats.Load()-began; writes*5 > all {
+	if writes, all := site.writes.Load()-written, beats.Load()-began; writes*3 > all {
 		t.Errorf("%d writes for %d beats", writes, all)
 	}
 }

@@ -30,6 +30,26 @@ func TestTheSizeOfThePool(t *testing.T) {
 	}
 }
 
+func TestBatchesHaveConnectionsOfTheirOwnWithTheirSettings(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.New(t)
+	joint := "?"
+	if strings.Contains(dsn, "?") {
+		joint = "&"
+	}
+	for suffix, connections := range map[string]int32{"": 2, joint + "pool_max_conns=1": 1, joint + "lock_timeout=1000&plan_cache_mode=auto": 2} {
+		s := open(t, dsn+suffix)
+		if got := s.BatchPoolSize(); got != connections {
+			t.Errorf("%q: %d connections, want %d", suffix, got, connections)
+		}
+		for name, want := range map[string]string{"lock_timeout": "250ms", "plan_cache_mode": "force_generic_plan", "statement_timeout": "5s"} {
+			if got, err := s.BatchSetting(t.Context(), name); err != nil || got != want {
+				t.Errorf("%q: %s is %q (%v), want %q", suffix, name, got, err, want)
+			}
+		}
+	}
+}
+
 // turnstile puts a view in the place of each listed table: whoever reads a row
 // of project shop waits for an advisory lock, and nobody else does.
 const turnstile = `
