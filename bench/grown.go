@@ -54,11 +54,11 @@ type grown struct {
 func (s *session) grownTo(ctx context.Context, name string, stored int64, plan grownPlan, p *provider) (_ *grown, stop func() error, err error) {
 	var stops []func() error
 	stop = func() error { return stopAll(stops) }
-	database, err := s.pg.Another(ctx, name)
+	database, drop, err := s.pg.Another(ctx, name)
 	if err != nil {
 		return nil, stop, err
 	}
-	stops = append(stops, func() error { return database.Close(ctx) })
+	stops = append(stops, drop)
 	if err := database.WithoutAutovacuum(ctx); err != nil {
 		return nil, stop, err
 	}

@@ -130,17 +130,27 @@ func (p *Postgres) readVersion(ctx context.Context) error {
 }
 
 // Another makes one more empty database on the same server, and returns it with a
-// pool of its own, for Close to close.
-func (p *Postgres) Another(ctx context.Context, name string) (*Postgres, error) {
+// pool of its own. drop closes that and removes the database, with the room that it
+// takes on the disk and in memory; it works after ctx is done.
+func (p *Postgres) Another(ctx context.Context, name string) (_ *Postgres, drop func() error, err error) {
 	dsn, err := p.copyDatabase(ctx, emptyName, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pool, err := pgxpool.New(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the database %s: %w", name, err)
+		return nil, nil, fmt.Errorf("connecting to the database %s: %w", name, err)
 	}
-	return &Postgres{DSN: dsn, Pool: pool, Version: p.Version}, nil
+	drop = func() error {
+		pool.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if _, err := p.Pool.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+			return fmt.Errorf("removing the database %s: %w", name, err)
+		}
+		return nil
+	}
+	return &Postgres{DSN: dsn, Pool: pool, Version: p.Version}, drop, nil
 }
 
 // WithoutAutovacuum keeps autovacuum away from the tables of a database: what one
