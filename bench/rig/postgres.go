@@ -36,8 +36,7 @@ func settings() []string {
 	return []string{
 		"shared_buffers=1GB",
 		"effective_cache_size=4GB",
-		// Ten million entries of the longest index are sorted in memory.
-		"maintenance_work_mem=2GB",
+		"maintenance_work_mem=512MB",
 		"max_wal_size=16GB",
 		"min_wal_size=2GB",
 		"checkpoint_timeout=15min",
