@@ -75,7 +75,8 @@ func Names() []string {
 	return names
 }
 
-func (o Options) check() error {
+// Check says what of the options cannot be measured; Run does not begin with it.
+func (o Options) Check() error {
 	if i := slices.IndexFunc(o.Sizes, func(rows int64) bool { return rows < 1 }); i >= 0 {
 		return fmt.Errorf("--sizes: %d verifications cannot be stored; give numbers from 1 on", o.Sizes[i])
 	}
@@ -112,7 +113,7 @@ type session struct {
 // tool that is missing (named, with its package), what went wrong in a
 // measurement. A missed bar is no error: it is in the report.
 func Run(ctx context.Context, o Options) (_ *report.Report, err error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if o.Progress == nil {

@@ -75,6 +75,9 @@ func runBench(cmd *cobra.Command, o benchOptions, std streams) error {
 			return err
 		}
 	}
+	if err := options.Check(); err != nil {
+		return usageError("%v", err)
+	}
 	result, err := benchmark.Run(cmd.Context(), options)
 	if err != nil {
 		return err

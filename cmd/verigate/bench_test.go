@@ -42,6 +42,16 @@ func wantEmpty(t *testing.T, folder string) {
 	}
 }
 
+func TestBenchRefusesWhatItCannotMeasureAsMisuse(t *testing.T) {
+	t.Parallel()
+	for _, arguments := range [][]string{{"--only", "ingets"}, {"--sizes", "0"}} {
+		p := launch(t, "", nil, append([]string{"bench"}, arguments...)...)
+		if code := p.wait(t); code != exitUsage {
+			t.Errorf("%v: exit code %d, want %d", arguments, code, exitUsage)
+		}
+	}
+}
+
 func TestBenchQuickMeasuresEveryTableOnRealParts(t *testing.T) {
 	t.Parallel()
 	folder := benchFolder(t)
