@@ -58,10 +58,10 @@ func says(t *testing.T, dsn, statement string) string {
 func TestTheAccessMigrationGoesUpAndDownWithRows(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	// 00006 to 00002, newest first.
+	// 00007 to 00002, newest first.
 	down := func() {
 		t.Helper()
-		for range 5 {
+		for range 6 {
 			if err := db.Down(t.Context(), dsn); err != nil {
 				t.Fatal(err)
 			}

@@ -81,9 +81,9 @@ func personalMarks() []mark {
 		return may
 	}
 	return []mark{
-		{"the subject", markedSubject, row("verification.subject")},
-		{"the end user", markedUser, row("verification.subject")},
-		{"the reference", markedReference, row("verification.reference")},
+		{"the subject", markedSubject, row("verification.subject", "verification_lookup.subject")},
+		{"the end user", markedUser, row("verification.subject", "verification_lookup.subject")},
+		{"the reference", markedReference, row("verification.reference", "verification_lookup.reference")},
 		{"a metadata key", markedKey, row("verification.metadata")},
 		{"a metadata value", markedValue, row("verification.metadata")},
 		{"the redirect's query", markedRedirect, map[string]string{

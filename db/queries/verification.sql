@@ -17,11 +17,13 @@ WHERE id = @id AND project = @project AND environment = @environment;
 SELECT * FROM verification WHERE id = ANY (@ids::uuid[]);
 
 -- name: VerificationGetByReference :one
-SELECT * FROM verification
-WHERE project = @project AND environment = @environment AND reference = @reference AND reference <> ''
-  AND (@subject::text = '' OR subject = @subject::text)
-ORDER BY id DESC
-LIMIT 1;
+SELECT v.* FROM verification v
+WHERE v.project = @project AND v.environment = @environment AND v.id = (
+    SELECT l.id FROM verification_lookup l
+    WHERE l.project = @project AND l.environment = @environment AND l.reference = @reference AND l.reference <> ''
+      AND (@subject::text = '' OR l.subject = @subject::text)
+    ORDER BY l.id DESC
+    LIMIT 1);
 
 -- name: VerificationLock :one
 SELECT * FROM verification
@@ -29,14 +31,18 @@ WHERE id = @id AND project = @project AND environment = @environment
 FOR UPDATE;
 
 -- name: VerificationLockSubject :many
-SELECT * FROM verification
-WHERE project = @project AND environment = @environment AND subject = @subject
-ORDER BY id
+-- The subject is asked for twice: somebody else may erase a row that is waited for.
+SELECT v.* FROM verification_lookup l
+JOIN verification v ON v.id = l.id AND v.project = l.project AND v.environment = l.environment
+WHERE l.project = @project AND l.environment = @environment AND l.subject = @subject AND v.subject = @subject
+ORDER BY l.id
 LIMIT @row_limit
-FOR UPDATE;
+FOR UPDATE OF v;
 
 -- name: VerificationLockByNonce :one
-SELECT * FROM verification WHERE nonce_hash = @nonce_hash FOR UPDATE;
+SELECT v.* FROM verification_lookup l JOIN verification v ON v.id = l.id
+WHERE l.nonce_hash = @nonce_hash
+FOR UPDATE OF v;
 
 -- name: VerificationUpdateIfVersion :execrows
 -- The guard is in the WHERE clause: a version moves forward by one or stays.
@@ -77,25 +83,37 @@ SELECT count(*) FROM (
 SELECT pg_advisory_xact_lock(hashtextextended(@name::text, 0));
 
 -- name: VerificationList :many
--- The bounds of ids are always there, so that they are a range of the index in
--- every plan; the times are the exact bounds within them.
-SELECT * FROM verification
-WHERE project = @project AND environment = @environment
-  AND id >= @id_from AND id < @id_before
-  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
-  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
-  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
-ORDER BY id DESC
+-- Pages are cut from verification_lookup, and each of its rows is looked up by its
+-- key, whatever Postgres believes of the tables (OFFSET keeps it from merging
+-- them). The bounds of ids are always there, so that they are a range of the index
+-- in every plan; the times are the exact bounds within them.
+SELECT v.* FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT * FROM verification r
+    WHERE r.id = l.id AND r.project = @project AND r.environment = @environment
+      AND (cardinality(@states::text[]) = 0 OR r.state = ANY (@states::text[]))
+      AND (sqlc.narg(from_time)::timestamptz IS NULL OR r.create_time >= sqlc.narg(from_time)::timestamptz)
+      AND (sqlc.narg(until_time)::timestamptz IS NULL OR r.create_time < sqlc.narg(until_time)::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = @project AND l.environment = @environment
+  AND l.id >= @id_from AND l.id < @id_before
+ORDER BY l.id DESC
 LIMIT @row_limit;
 
 -- name: VerificationListByFlow :many
-SELECT * FROM verification
-WHERE project = @project AND environment = @environment AND flow = @flow
-  AND id >= @id_from AND id < @id_before
-  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
-  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
-  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
-ORDER BY id DESC
+SELECT v.* FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT * FROM verification r
+    WHERE r.id = l.id AND r.project = @project AND r.environment = @environment
+      AND (cardinality(@states::text[]) = 0 OR r.state = ANY (@states::text[]))
+      AND (sqlc.narg(from_time)::timestamptz IS NULL OR r.create_time >= sqlc.narg(from_time)::timestamptz)
+      AND (sqlc.narg(until_time)::timestamptz IS NULL OR r.create_time < sqlc.narg(until_time)::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = @project AND l.environment = @environment AND l.flow = @flow
+  AND l.id >= @id_from AND l.id < @id_before
+ORDER BY l.id DESC
 LIMIT @row_limit;
 
 -- name: VerificationListRare :many
@@ -117,14 +135,19 @@ ORDER BY v.id DESC
 LIMIT @row_limit;
 
 -- name: VerificationListBySubject :many
-SELECT * FROM verification
-WHERE project = @project AND environment = @environment AND subject = @subject
-  AND id >= @id_from AND id < @id_before
-  AND (cardinality(@states::text[]) = 0 OR state = ANY (@states::text[]))
-  AND (@flow::text = '' OR flow = @flow::text)
-  AND (sqlc.narg(from_time)::timestamptz IS NULL OR create_time >= sqlc.narg(from_time)::timestamptz)
-  AND (sqlc.narg(until_time)::timestamptz IS NULL OR create_time < sqlc.narg(until_time)::timestamptz)
-ORDER BY id DESC
+SELECT v.* FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT * FROM verification r
+    WHERE r.id = l.id AND r.project = @project AND r.environment = @environment
+      AND (cardinality(@states::text[]) = 0 OR r.state = ANY (@states::text[]))
+      AND (sqlc.narg(from_time)::timestamptz IS NULL OR r.create_time >= sqlc.narg(from_time)::timestamptz)
+      AND (sqlc.narg(until_time)::timestamptz IS NULL OR r.create_time < sqlc.narg(until_time)::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = @project AND l.environment = @environment AND l.subject = @subject
+  AND l.id >= @id_from AND l.id < @id_before
+  AND (@flow::text = '' OR l.flow = @flow::text)
+ORDER BY l.id DESC
 LIMIT @row_limit;
 
 -- name: VerificationOverdue :many

@@ -232,3 +232,13 @@ type Verification struct {
 	FetchTime          *time.Time
 	Fetches            int32
 }
+
+type VerificationLookup struct {
+	Project     string
+	Environment string
+	ID          uuid.UUID
+	Flow        string
+	Subject     string
+	Reference   string
+	NonceHash   []byte
+}

@@ -284,11 +284,13 @@ func (q *Queries) VerificationGet(ctx context.Context, db DBTX, arg Verification
 }
 
 const verificationGetByReference = `-- name: VerificationGetByReference :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
-WHERE project = $1 AND environment = $2 AND reference = $3 AND reference <> ''
-  AND ($4::text = '' OR subject = $4::text)
-ORDER BY id DESC
-LIMIT 1
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification v
+WHERE v.project = $1 AND v.environment = $2 AND v.id = (
+    SELECT l.id FROM verification_lookup l
+    WHERE l.project = $1 AND l.environment = $2 AND l.reference = $3 AND l.reference <> ''
+      AND ($4::text = '' OR l.subject = $4::text)
+    ORDER BY l.id DESC
+    LIMIT 1)
 `
 
 type VerificationGetByReferenceParams struct {
@@ -466,38 +468,45 @@ func (q *Queries) VerificationInsert(ctx context.Context, db DBTX, arg Verificat
 }
 
 const verificationList = `-- name: VerificationList :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
-WHERE project = $1 AND environment = $2
-  AND id >= $3 AND id < $4
-  AND (cardinality($5::text[]) = 0 OR state = ANY ($5::text[]))
-  AND ($6::timestamptz IS NULL OR create_time >= $6::timestamptz)
-  AND ($7::timestamptz IS NULL OR create_time < $7::timestamptz)
-ORDER BY id DESC
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification r
+    WHERE r.id = l.id AND r.project = $1 AND r.environment = $2
+      AND (cardinality($3::text[]) = 0 OR r.state = ANY ($3::text[]))
+      AND ($4::timestamptz IS NULL OR r.create_time >= $4::timestamptz)
+      AND ($5::timestamptz IS NULL OR r.create_time < $5::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = $1 AND l.environment = $2
+  AND l.id >= $6 AND l.id < $7
+ORDER BY l.id DESC
 LIMIT $8
 `
 
 type VerificationListParams struct {
 	Project     string
 	Environment string
-	IDFrom      uuid.UUID
-	IDBefore    uuid.UUID
 	States      []string
 	FromTime    *time.Time
 	UntilTime   *time.Time
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
 	RowLimit    int32
 }
 
-// The bounds of ids are always there, so that they are a range of the index in
-// every plan; the times are the exact bounds within them.
+// Pages are cut from verification_lookup, and each of its rows is looked up by its
+// key, whatever Postgres believes of the tables (OFFSET keeps it from merging
+// them). The bounds of ids are always there, so that they are a range of the index
+// in every plan; the times are the exact bounds within them.
 func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg VerificationListParams) ([]Verification, error) {
 	rows, err := db.Query(ctx, verificationList,
 		arg.Project,
 		arg.Environment,
-		arg.IDFrom,
-		arg.IDBefore,
 		arg.States,
 		arg.FromTime,
 		arg.UntilTime,
+		arg.IDFrom,
+		arg.IDBefore,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -551,25 +560,30 @@ func (q *Queries) VerificationList(ctx context.Context, db DBTX, arg Verificatio
 }
 
 const verificationListByFlow = `-- name: VerificationListByFlow :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
-WHERE project = $1 AND environment = $2 AND flow = $3
-  AND id >= $4 AND id < $5
-  AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
-  AND ($7::timestamptz IS NULL OR create_time >= $7::timestamptz)
-  AND ($8::timestamptz IS NULL OR create_time < $8::timestamptz)
-ORDER BY id DESC
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification r
+    WHERE r.id = l.id AND r.project = $1 AND r.environment = $2
+      AND (cardinality($3::text[]) = 0 OR r.state = ANY ($3::text[]))
+      AND ($4::timestamptz IS NULL OR r.create_time >= $4::timestamptz)
+      AND ($5::timestamptz IS NULL OR r.create_time < $5::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = $1 AND l.environment = $2 AND l.flow = $6
+  AND l.id >= $7 AND l.id < $8
+ORDER BY l.id DESC
 LIMIT $9
 `
 
 type VerificationListByFlowParams struct {
 	Project     string
 	Environment string
-	Flow        string
-	IDFrom      uuid.UUID
-	IDBefore    uuid.UUID
 	States      []string
 	FromTime    *time.Time
 	UntilTime   *time.Time
+	Flow        string
+	IDFrom      uuid.UUID
+	IDBefore    uuid.UUID
 	RowLimit    int32
 }
 
@@ -577,12 +591,12 @@ func (q *Queries) VerificationListByFlow(ctx context.Context, db DBTX, arg Verif
 	rows, err := db.Query(ctx, verificationListByFlow,
 		arg.Project,
 		arg.Environment,
-		arg.Flow,
-		arg.IDFrom,
-		arg.IDBefore,
 		arg.States,
 		arg.FromTime,
 		arg.UntilTime,
+		arg.Flow,
+		arg.IDFrom,
+		arg.IDBefore,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -636,27 +650,32 @@ func (q *Queries) VerificationListByFlow(ctx context.Context, db DBTX, arg Verif
 }
 
 const verificationListBySubject = `-- name: VerificationListBySubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
-WHERE project = $1 AND environment = $2 AND subject = $3
-  AND id >= $4 AND id < $5
-  AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
-  AND ($7::text = '' OR flow = $7::text)
-  AND ($8::timestamptz IS NULL OR create_time >= $8::timestamptz)
-  AND ($9::timestamptz IS NULL OR create_time < $9::timestamptz)
-ORDER BY id DESC
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification_lookup l
+CROSS JOIN LATERAL (
+    SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification r
+    WHERE r.id = l.id AND r.project = $1 AND r.environment = $2
+      AND (cardinality($3::text[]) = 0 OR r.state = ANY ($3::text[]))
+      AND ($4::timestamptz IS NULL OR r.create_time >= $4::timestamptz)
+      AND ($5::timestamptz IS NULL OR r.create_time < $5::timestamptz)
+    OFFSET 0
+) v
+WHERE l.project = $1 AND l.environment = $2 AND l.subject = $6
+  AND l.id >= $7 AND l.id < $8
+  AND ($9::text = '' OR l.flow = $9::text)
+ORDER BY l.id DESC
 LIMIT $10
 `
 
 type VerificationListBySubjectParams struct {
 	Project     string
 	Environment string
+	States      []string
+	FromTime    *time.Time
+	UntilTime   *time.Time
 	Subject     string
 	IDFrom      uuid.UUID
 	IDBefore    uuid.UUID
-	States      []string
 	Flow        string
-	FromTime    *time.Time
-	UntilTime   *time.Time
 	RowLimit    int32
 }
 
@@ -664,13 +683,13 @@ func (q *Queries) VerificationListBySubject(ctx context.Context, db DBTX, arg Ve
 	rows, err := db.Query(ctx, verificationListBySubject,
 		arg.Project,
 		arg.Environment,
+		arg.States,
+		arg.FromTime,
+		arg.UntilTime,
 		arg.Subject,
 		arg.IDFrom,
 		arg.IDBefore,
-		arg.States,
 		arg.Flow,
-		arg.FromTime,
-		arg.UntilTime,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -868,7 +887,9 @@ func (q *Queries) VerificationLock(ctx context.Context, db DBTX, arg Verificatio
 }
 
 const verificationLockByNonce = `-- name: VerificationLockByNonce :one
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification WHERE nonce_hash = $1 FOR UPDATE
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification_lookup l JOIN verification v ON v.id = l.id
+WHERE l.nonce_hash = $1
+FOR UPDATE OF v
 `
 
 func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHash []byte) (Verification, error) {
@@ -911,11 +932,12 @@ func (q *Queries) VerificationLockByNonce(ctx context.Context, db DBTX, nonceHas
 }
 
 const verificationLockSubject = `-- name: VerificationLockSubject :many
-SELECT id, project, environment, flow, connection, product, subject, reference, metadata, state, version, reason_codes, match, hosted_url, redirect_url, failure_redirect_url, callback_url, events_callback_url, nonce_hash, lane, create_time, update_time, expire_time, grace_until, page_until, return_time, bind_time, final_time, erase_time, fetch_time, fetches FROM verification
-WHERE project = $1 AND environment = $2 AND subject = $3
-ORDER BY id
+SELECT v.id, v.project, v.environment, v.flow, v.connection, v.product, v.subject, v.reference, v.metadata, v.state, v.version, v.reason_codes, v.match, v.hosted_url, v.redirect_url, v.failure_redirect_url, v.callback_url, v.events_callback_url, v.nonce_hash, v.lane, v.create_time, v.update_time, v.expire_time, v.grace_until, v.page_until, v.return_time, v.bind_time, v.final_time, v.erase_time, v.fetch_time, v.fetches FROM verification_lookup l
+JOIN verification v ON v.id = l.id AND v.project = l.project AND v.environment = l.environment
+WHERE l.project = $1 AND l.environment = $2 AND l.subject = $3 AND v.subject = $3
+ORDER BY l.id
 LIMIT $4
-FOR UPDATE
+FOR UPDATE OF v
 `
 
 type VerificationLockSubjectParams struct {
@@ -925,6 +947,7 @@ type VerificationLockSubjectParams struct {
 	RowLimit    int32
 }
 
+// The subject is asked for twice: somebody else may erase a row that is waited for.
 func (q *Queries) VerificationLockSubject(ctx context.Context, db DBTX, arg VerificationLockSubjectParams) ([]Verification, error) {
 	rows, err := db.Query(ctx, verificationLockSubject,
 		arg.Project,

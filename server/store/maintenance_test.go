@@ -143,8 +143,8 @@ func TestAPurgeBeatsReencryption(t *testing.T) {
 func TestRowsFromBeforeTheSealAreReadAndSealed(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)
-	// 00006 to 00002: the one that seals.
-	for range 5 {
+	// 00007 to 00002: the one that seals.
+	for range 6 {
 		if err := db.Down(t.Context(), dsn); err != nil {
 			t.Fatal(err)
 		}

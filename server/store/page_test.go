@@ -40,15 +40,15 @@ func TestAPageReadsItsRangeOnly(t *testing.T) {
 		by   []string
 	}{
 		"verificationListByFlow": {
-			"a flow that has none": {[]string{"'shop'", "'test'", "'nope'", none, all, "'{}'", "NULL", "NULL", "50"}, []string{"(flow = "}},
-			"a flow and a time":    {[]string{"'shop'", "'test'", "'identity'", first, before, "'{}'", "NULL", "NULL", "50"}, []string{"(id >= ", "(id < "}},
+			"a flow that has none": {[]string{"'shop'", "'test'", "'{}'", "NULL", "NULL", "'nope'", none, all, "50"}, []string{"(flow = "}},
+			"a flow and a time":    {[]string{"'shop'", "'test'", "'{}'", "NULL", "NULL", "'identity'", first, before, "50"}, []string{"(id >= ", "(id < "}},
 		},
 		"verificationList": {
-			"a time, and a state that none has": {[]string{"'shop'", "'test'", first, before, "'{failed}'", "NULL", "NULL", "50"}, []string{"(id >= ", "(id < "}},
-			"a small tenant":                    {[]string{"'rival'", "'test'", none, all, "'{}'", "NULL", "NULL", "50"}, []string{"(project = "}},
+			"a time, and a state that none has": {[]string{"'shop'", "'test'", "'{failed}'", "NULL", "NULL", first, before, "50"}, []string{"(id >= ", "(id < "}},
+			"a small tenant":                    {[]string{"'rival'", "'test'", "'{}'", "NULL", "NULL", none, all, "50"}, []string{"(project = "}},
 		},
 		"verificationListBySubject": {
-			"a subject and a time": {[]string{"'shop'", "'test'", "'s7'", first, before, "'{}'", "''", "NULL", "NULL", "50"}, []string{"(subject = ", "(id >= ", "(id < "}},
+			"a subject and a time": {[]string{"'shop'", "'test'", "'{}'", "NULL", "NULL", "'s7'", first, before, "''", "50"}, []string{"(subject = ", "(id >= ", "(id < "}},
 		},
 		"auditEntryList": {
 			"a late page":    {[]string{"'shop'", "'test'", first, "''", "''", "50"}, []string{"(id < "}},
