@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait; nothing waits that long unless it is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // The tenants of the tests.
 func shopTest() verification.Scope {

@@ -110,6 +110,19 @@ func TestHeartbeatsCarryTheVersion(t *testing.T) {
 					t.Errorf("got %v, want a heartbeat of version %d", u, v.GetVersion())
 				}
 			}
+			g.in(t).decide(v.GetId(), verification.PersonSubmitted)
+			news := updates.next()
+			for news.GetKind() == heartbeat && news.GetVersion() == v.GetVersion() {
+				news = updates.next()
+			}
+			if news.GetKind() != update || news.GetVersion() != v.GetVersion()+1 {
+				t.Fatalf("got %v, want the update", news)
+			}
+			for range 2 {
+				if u := updates.next(); u.GetKind() != heartbeat || u.GetVersion() != news.GetVersion() || u.GetState() != news.GetState() {
+					t.Errorf("got %v, want a heartbeat of what %v told", u, news)
+				}
+			}
 		})
 	}
 }

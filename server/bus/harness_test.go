@@ -147,14 +147,40 @@ func rows(t testing.TB, dsn string) *store.Store {
 	return s
 }
 
+// tells has another node hear of a version. A node that heard of no other for a
+// while sends nothing until it does, and on a slow machine that while may have passed:
+// what it does not send is published again.
+func (n *node) tells(to *node, id uuid.UUID, version int64) {
+	n.t.Helper()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	late := time.After(patience)
+	for {
+		n.publish(id, version)
+		for published := true; published; {
+			to.mu.Lock()
+			told, changed := to.heard[id] == version, to.changed
+			to.mu.Unlock()
+			if told {
+				return
+			}
+			select {
+			case <-changed:
+			case <-again.C:
+				published = false
+			case <-late:
+				n.t.Fatalf("waited %v in vain until the other node hears the hint: %+v", patience, maps.Clone(to.dropped))
+			}
+		}
+	}
+}
+
 // talk lets two nodes hear each other, and neither itself.
 func talk(t *testing.T, one, two *node) {
 	t.Helper()
 	first, second := uuid.New(), uuid.New()
-	one.publish(first, 7)
-	two.wants(first, 7)
-	two.publish(second, 8)
-	one.wants(second, 8)
+	one.tells(two, first, 7)
+	two.tells(one, second, 8)
 	for n, own := range map[*node]uuid.UUID{one: first, two: second} {
 		n.mu.Lock()
 		if _, told := n.heard[own]; told {

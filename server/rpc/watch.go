@@ -85,7 +85,8 @@ func lean(p access.Principal) access.Principal {
 }
 
 // follower is one open stream: it implements park.Live. Of the verification it
-// keeps what a heartbeat says.
+// keeps what a heartbeat says, and the heartbeat itself: it is the same until there
+// is news, and to make it anew each time was most of its price.
 type follower struct {
 	service   *Service
 	principal access.Principal
@@ -94,6 +95,7 @@ type follower struct {
 	parked    *park.Stream
 	watcher   *watch.Watcher
 	shown     status
+	beat      []byte
 	json      bool
 	revisions bool
 }
@@ -122,7 +124,7 @@ func (f *follower) Follow(ctx context.Context) (park.Next, error) {
 	if v.Version <= f.shown.version {
 		return park.Wait, nil
 	}
-	f.shown = statusOf(v)
+	f.shown, f.beat = statusOf(v), nil
 	return f.next(), f.tell(ctx, news)
 }
 
@@ -144,7 +146,17 @@ func (f *follower) Heartbeat(ctx context.Context) error {
 	if err := f.service.Access.Recheck(ctx, f.principal); err != nil {
 		return err
 	}
-	return f.write(ctx, f.shown.update(heartbeat))
+	if f.parked == nil {
+		return f.write(ctx, f.shown.update(heartbeat))
+	}
+	if f.beat == nil {
+		framed, err := f.frame(f.shown.update(heartbeat))
+		if err != nil {
+			return err
+		}
+		f.beat = bytes.Clone(framed) // without the room that was left
+	}
+	return lineError(ctx, f.parked.Send(f.beat))
 }
 
 // Drain implements park.Live.
