@@ -91,7 +91,7 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 		return nil, stop, err
 	}
 	stops = append(stops, c.Stop)
-	g.scene = &scene{crowd: c, webhooks: gateway.Webhooks, watch: gateway.Public, secret: s.secrets.Webhooks, watched: watched, background: background}
+	g.scene = &scene{crowd: c, webhooks: gateway.Webhooks, watch: gateway.Public, secret: s.secrets.Webhooks, watched: watched, background: background, rows: rows}
 	g.flood = own.webhooks(gateway, open, rows)
 	g.flood.Connections = barConnections
 	g.starter = &starter{name: gatewayName, address: gateway.Public, webhooks: gateway.Webhooks, key: key, names: s.names, provider: p}

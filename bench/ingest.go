@@ -20,6 +20,8 @@ const (
 	halfLoadBar = 20.0
 	// barConnections is where the bar of ingest is judged.
 	barConnections = 32
+	// mostConnections reach the rate that half load is half of.
+	mostConnections = 64
 	// bareStride keeps the numbers of bare inserts apart, however far some clients
 	// get.
 	bareStride   = 1 << 40
@@ -38,7 +40,8 @@ type ingestRun struct {
 	set     rig.Set
 	gateway *rig.Gateway
 	ledger  *ledger
-	rows    int64
+	// rows and references are how many verifications gateway and reference have.
+	rows, references int64
 	// next and referenceNext are the first rows that nobody used, bareNext the
 	// first id of the bare insert.
 	next, referenceNext, bareNext int64
@@ -48,15 +51,14 @@ type ingestRun struct {
 
 // ingest measures acknowledged deliveries at several numbers of connections, in
 // turns with pgbench at the same number of clients, and then the latency at half
-// of the highest rate.
+// of what the most connections reach.
 func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
 	run, err := s.newIngest(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, run.gateway.Stop()) }()
-	peak, referencePeak := 0.0, 0.0
-	for _, connections := range size(s, []int{1, 8, barConnections, 64}, []int{barConnections}) {
+	for _, connections := range size(s, []int{1, 8, barConnections, mostConnections}, []int{barConnections}) {
 		values, decides, bares, err := run.point(ctx, connections)
 		if err != nil {
 			return err
@@ -64,7 +66,7 @@ func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
 		name := fmt.Sprintf("%d connections", connections)
 		if !run.referenced() {
 			figure := report.Single(name, perSecond, values...)
-			t.Figures, peak = append(t.Figures, figure), max(peak, figure.Value.Median)
+			t.Figures, s.peak = append(t.Figures, figure), max(s.peak, figure.Value.Median)
 			continue
 		}
 		figure := report.Compare(name, perSecond, values, run.decide.Name, decides)
@@ -72,10 +74,9 @@ func ingest(ctx context.Context, s *session, t *report.Table) (err error) {
 			figure.Bar = report.AtLeast("ratio", figure.Ratio.Median, ingestBar)
 		}
 		t.Figures = append(t.Figures, figure, report.Compare(name, perSecond, values, run.bare.Name, bares))
-		peak, referencePeak = max(peak, figure.Value.Median), max(referencePeak, figure.Reference.Median)
+		s.peak = max(s.peak, figure.Value.Median)
 	}
-	s.peak = peak
-	if err := run.halfLoad(ctx, t, peak/2, referencePeak/2); err != nil {
+	if err := run.halfLoad(ctx, t); err != nil {
 		return err
 	}
 	return run.audit(ctx, t)
@@ -142,18 +143,20 @@ func (run *ingestRun) calibrate(ctx context.Context) (float64, error) {
 // seedFor makes rows for all measurements: as many as the reference needs if it is
 // no faster than it was, and for the gateway several times as many.
 func (run *ingestRun) seedFor(ctx context.Context, rate float64) error {
-	// The spare is for what pgbench leaves out between its runs.
-	const gatewayFactor, referenceFactor, spare = 4.0, 2.5, 8_000
-	seconds := size(run.session, 26.0, 4.0)
+	// pgbench runs for a second before each measurement, leaves numbers out between its
+	// runs, and is faster at more clients than it was found to be: its factor and the
+	// spare are for that.
+	const gatewayFactor, referenceFactor = 4.0, 3.5
+	seconds, spare := size(run.session, 30.0, 4.0), size(run.session, int64(50_000), 25_000)
 	run.rows = spare + int64(rate*seconds*gatewayFactor)
 	run.ledger = newLedger(run.set, run.rows)
 	if !run.referenced() {
 		run.sayf("making %d verifications …", run.rows)
 		return run.load(ctx, run.set, run.rows)
 	}
-	references := spare + int64(rate*seconds*referenceFactor)
-	run.sayf("making %d and %d verifications …", run.rows, references)
-	if err := (rig.Bulk{Set: run.set, Rows: references}).Load(ctx, run.pg.ReferencePool); err != nil {
+	run.references = spare + int64(rate*seconds*referenceFactor)
+	run.sayf("making %d and %d verifications …", run.rows, run.references)
+	if err := (rig.Bulk{Set: run.set, Rows: run.references}).Load(ctx, run.pg.ReferencePool); err != nil {
 		return err
 	}
 	// The gateway's come last: they end with a checkpoint of both.
@@ -187,7 +190,7 @@ func (run *ingestRun) point(ctx context.Context, connections int) (values, decid
 			return nil, nil, nil, err
 		}
 		decides = append(decides, decided.PerSecond)
-		if len(bares) > 0 && connections != barConnections {
+		if len(bares) > 0 {
 			continue // it varies little, and each run takes its time
 		}
 		bare, err := run.bench.Run(ctx, pgref.Run{Script: run.bare, Clients: connections, First: run.bareNext, Duration: time.Second})
@@ -204,10 +207,14 @@ func (run *ingestRun) point(ctx context.Context, connections int) (values, decid
 func (run *ingestRun) decideOnce(ctx context.Context, r pgref.Run) (pgref.Outcome, error) {
 	r.Script, r.First = run.decide, run.referenceNext
 	outcome, err := run.bench.Run(ctx, r)
-	if err == nil {
-		run.referenceNext, run.transactions = outcome.Next, run.transactions+outcome.Transactions
+	if err != nil {
+		return outcome, err
 	}
-	return outcome, err
+	run.referenceNext, run.transactions = outcome.Next, run.transactions+outcome.Transactions
+	if run.referenceNext > run.references {
+		return outcome, errors.New("the reference's verifications ran out; pgbench is faster than expected, so make more in ingestRun.seedFor")
+	}
+	return outcome, nil
 }
 
 func (run *ingestRun) plan(connections int, duration time.Duration) load.Plan {
@@ -238,33 +245,36 @@ func (run *ingestRun) took(outcome *load.Outcome, err error) (*load.Outcome, err
 	return outcome, nil
 }
 
-// halfLoad measures single times while half of the highest rate arrives.
-func (run *ingestRun) halfLoad(ctx context.Context, t *report.Table, rate, referenceRate float64) error {
-	const connections = 64
-	var times, references [3][]float64
-	for range size(run.session, 2, 1) {
-		plan := run.plan(connections, size(run.session, 3*time.Second, time.Second/2))
-		plan.Rate = rate
-		got, err := run.took(load.Open(ctx, plan))
+// half is one round at half of the highest rate, and that half.
+type half struct {
+	rate  float64
+	times percentiles
+}
+
+// halfLoad measures single times while half of the highest rate arrives, in turns
+// with the reference at half of its own.
+func (run *ingestRun) halfLoad(ctx context.Context, t *report.Table) error {
+	var times, references []percentiles
+	var rates, referenceRates []float64
+	for range size(run.session, 3, 1) {
+		own, err := run.halfRound(ctx)
 		if err != nil {
 			return err
 		}
-		var decided pgref.Outcome
-		if run.referenced() {
-			decided, err = run.decideOnce(ctx, pgref.Run{Clients: connections, Duration: plan.Duration, Rate: referenceRate})
-			if err != nil {
-				return err
-			}
+		rates, times = append(rates, own.rate), append(times, own.times)
+		if !run.referenced() {
+			continue
 		}
-		for i, p := range []float64{measure.P50, measure.P99, measure.P999} {
-			times[i] = append(times[i], measure.Milliseconds(measure.Percentile(got.Times, p)))
-			references[i] = append(references[i], measure.Milliseconds(measure.Percentile(decided.Times, p)))
+		theirs, err := run.halfReference(ctx)
+		if err != nil {
+			return err
 		}
+		referenceRates, references = append(referenceRates, theirs.rate), append(references, theirs.times)
 	}
-	for i, name := range []string{"p50", "p99", "p99.9"} {
-		figure := report.Single("at half load, "+name, milliseconds, times[i]...)
+	for i, name := range percentileNames() {
+		figure := report.Single("at half load, "+name, milliseconds, column(times, i)...)
 		if run.referenced() {
-			figure = report.Compare(figure.Name, milliseconds, times[i], run.decide.Name+", at half of its own", references[i])
+			figure = report.Compare(figure.Name, milliseconds, column(times, i), run.decide.Name+", at half of its own", column(references, i))
 		}
 		if name == "p99" {
 			figure.Bar = report.AtMost("p99", figure.Value.Median, halfLoadBar)
@@ -272,12 +282,47 @@ func (run *ingestRun) halfLoad(ctx context.Context, t *report.Table, rate, refer
 		t.Figures = append(t.Figures, figure)
 	}
 	if !run.referenced() {
-		t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second", rate),
+		t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second", measure.Over(rates).Median),
 			"without --reference-database-url there is no reference, and the bar of the rate cannot be judged")
 		return nil
 	}
-	t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second, for the reference %.0f", rate, referenceRate))
+	t.Notes = append(t.Notes, fmt.Sprintf("half load is %.0f deliveries a second, for the reference %.0f",
+		measure.Over(rates).Median, measure.Over(referenceRates).Median))
 	return nil
+}
+
+// halfLook is how long a round looks for the highest rate before it measures at half
+// of it: what a machine does at one time is not half of what it did at another.
+func (run *ingestRun) halfLook() time.Duration {
+	return size(run.session, time.Second, time.Second/4)
+}
+
+func (run *ingestRun) halfTime() time.Duration {
+	return size(run.session, 3*time.Second, time.Second/2)
+}
+
+func (run *ingestRun) halfRound(ctx context.Context) (half, error) {
+	most, err := run.closed(ctx, mostConnections, run.halfLook())
+	if err != nil {
+		return half{}, err
+	}
+	plan := run.plan(mostConnections, run.halfTime())
+	plan.Rate = most.PerSecond() / 2
+	got, err := run.took(load.Open(ctx, plan))
+	if err != nil {
+		return half{}, err
+	}
+	return half{rate: plan.Rate, times: percentilesOf(got.Times)}, nil
+}
+
+func (run *ingestRun) halfReference(ctx context.Context) (half, error) {
+	most, err := run.decideOnce(ctx, pgref.Run{Clients: mostConnections, Duration: run.halfLook()})
+	if err != nil {
+		return half{}, err
+	}
+	rate := most.PerSecond / 2
+	got, err := run.decideOnce(ctx, pgref.Run{Clients: mostConnections, Duration: run.halfTime(), Rate: rate})
+	return half{rate: rate, times: percentilesOf(got.Times)}, err
 }
 
 // audit counts in both databases: what was acknowledged is stored, and the

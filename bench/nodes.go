@@ -40,9 +40,9 @@ func nodes(ctx context.Context, s *session, t *report.Table) (err error) {
 	sets, rows := make([][2]nodesSets, len(buses)), make(map[rig.Set]int64)
 	for i := range sets {
 		for j := range sets[i] {
-			sets[i][j] = nodesSets{s.newSet(), s.newSet()}
+			sets[i][j] = nodesSets{s.newSet(), s.newSet(), moreRows + int64(rate*plan.duration.Seconds()*float64(plan.rounds+1))}
 			rows[sets[i][j].watched] = plan.each * int64(plan.rounds+1)
-			rows[sets[i][j].background] = int64(rate * plan.duration.Seconds() * float64(plan.rounds+1))
+			rows[sets[i][j].background] = sets[i][j].rows
 		}
 	}
 	if err := s.seed(ctx, rows); err != nil {
@@ -59,7 +59,10 @@ func nodes(ctx context.Context, s *session, t *report.Table) (err error) {
 }
 
 // nodesSets are the verifications of what one node's watchers are told.
-type nodesSets struct{ watched, background rig.Set }
+type nodesSets struct {
+	watched, background rig.Set
+	rows                int64
+}
 
 func (s *session) nodesOver(ctx context.Context, t *report.Table, name, bus string, rate float64, plan toldPlan, sets [2]nodesSets) (err error) {
 	near, far, stop, err := s.nodesStage(ctx, bus, sets)
@@ -123,7 +126,7 @@ func (s *session) nodesStage(ctx context.Context, bus string, sets [2]nodesSets)
 		}
 		stops = append(stops, c.Stop)
 		scenes[i] = &scene{
-			crowd: c, webhooks: first, watch: node.Public, secret: s.secrets.Webhooks, watched: sets[i].watched, background: sets[i].background,
+			crowd: c, webhooks: first, watch: node.Public, secret: s.secrets.Webhooks, watched: sets[i].watched, background: sets[i].background, rows: sets[i].rows,
 		}
 	}
 	return scenes[0], scenes[1], stop, nil

@@ -22,7 +22,7 @@ const (
 
 	// The measurement uses shorter heartbeats than the default, to see enough of
 	// them: their price is a price for each.
-	fastHeartbeat    = 5 * time.Second
+	fastHeartbeat    = 10 * time.Second
 	defaultHeartbeat = 15 * time.Second
 
 	kilobyte = 1024.0
@@ -87,11 +87,7 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	for _, step := range steps {
-		beats := s.heartbeat()
-		if step == barWatchers {
-			beats *= 2
-		}
-		memory, busy, err := own.grow(ctx, step, share, size(s, beats, time.Second))
+		memory, busy, err := own.grow(ctx, step, share, size(s, s.heartbeat(), time.Second))
 		if err != nil {
 			return err
 		}
@@ -158,25 +154,35 @@ func (run *watchersRun) grow(ctx context.Context, want, share int64, watch time.
 		return 0, 0, err
 	}
 	run.open = want
-	held, err := run.settled(ctx, run.pid)
+	before, err := run.settled(ctx, run.pid)
 	if err != nil {
 		return 0, 0, err
 	}
-	memory = float64(held.RSS-run.empty.RSS) / kilobyte / float64(want)
-	if watch == 0 {
-		return memory, 0, nil
+	// Memory last: what a stream keeps of its first heartbeat counts. Streams that were
+	// opened at once have their first one a whole time later: a window that begins in
+	// the middle has one of each.
+	held := before
+	if watch > 0 {
+		if err := pause(ctx, watch/2); err != nil {
+			return 0, 0, err
+		}
+		if before, err = rig.UsageOf(run.pid); err != nil {
+			return 0, 0, err
+		}
+		if err := pause(ctx, watch); err != nil {
+			return 0, 0, err
+		}
+		after, err := rig.UsageOf(run.pid)
+		if err != nil {
+			return 0, 0, err
+		}
+		const hundred = 100
+		busy = hundred * rig.Busy(before, after)
+		if held, err = run.settled(ctx, run.pid); err != nil {
+			return 0, 0, err
+		}
 	}
-	watch = size(run.session, watch, time.Second)
-	before, err := rig.UsageOf(run.pid)
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := pause(ctx, watch); err != nil {
-		return 0, 0, err
-	}
-	after, err := rig.UsageOf(run.pid)
-	const hundred = 100
-	return memory, hundred * rig.Busy(before, after), err
+	return float64(held.RSS-run.empty.RSS) / kilobyte / float64(want), busy, nil
 }
 
 // settled returns the usage of a process once its memory stays as it is.

@@ -16,8 +16,9 @@ import (
 // anew in one transaction, and indexes them afterwards. With wal_level = minimal
 // that writes every row once and no log, and FREEZE spares the vacuum.
 //
-// Each verification has one row in the table verification, and where it is
-// decided one in provider_ref, seen, transition and event_position each. What
+// Each verification has one row in the tables verification, verification_lookup and
+// provider_ref each, and where it is decided one in seen, transition and
+// event_position. What
 // was sent for it (delivery) is not made: those rows are dropped with their
 // partitions after retention.deliveries, while the others stay.
 type Bulk struct {
@@ -33,7 +34,7 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	if b.Rows < 1 {
 		return fmt.Errorf("%d verifications cannot be made", b.Rows)
 	}
-	_, err := pool.Exec(ctx, "TRUNCATE delivery, seen, provider_ref, transition, event_position, callback, callback_attempt, idempotency, return_hint, verification")
+	_, err := pool.Exec(ctx, "TRUNCATE delivery, seen, provider_ref, transition, event_position, callback, callback_attempt, idempotency, return_hint, verification_lookup, verification")
 	if err != nil {
 		return fmt.Errorf("emptying the tables: %w", err)
 	}
@@ -42,14 +43,14 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("asking for the last event: %w", err)
 	}
 	work := newWork()
-	for _, f := range append([]fill{b.verification()}, b.others(position)...) {
+	for _, f := range append([]fill{b.verification(), b.lookup()}, b.others(position)...) {
 		work.add(func() error { return b.load(ctx, pool, f, work) })
 	}
 	if err := work.done(); err != nil {
 		return fmt.Errorf("making %d verifications in the database: %w", b.Rows, err)
 	}
 	// Frozen rows are passed over; but autovacuum would come to see whether they are.
-	if _, err := pool.Exec(ctx, "VACUUM (ANALYZE, INDEX_CLEANUP off) verification, provider_ref, seen, transition, event_position"); err != nil {
+	if _, err := pool.Exec(ctx, "VACUUM (ANALYZE, INDEX_CLEANUP off) verification, verification_lookup, provider_ref, seen, transition, event_position"); err != nil {
 		return fmt.Errorf("counting what was made: %w", err)
 	}
 	_, err = pool.Exec(ctx, `UPDATE event_head SET snapshot = pg_current_snapshot()::text,
@@ -89,10 +90,11 @@ type fill struct {
 // run fills the table in one transaction, without its indexes: to build them
 // afterwards costs a fraction of keeping them. Those that are constraints it builds
 // as well, because that closes the table. It returns the others. All rows are of one
-// kind: an index that the first of them does not get into is empty, and stays.
+// kind: an index that the first of them does not get into is empty, and stays. What
+// triggers would write is filled by itself.
 func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "TRUNCATE "+f.table); err != nil {
+		if _, err := tx.Exec(ctx, "TRUNCATE "+f.table+"; ALTER TABLE "+f.table+" DISABLE TRIGGER USER"); err != nil {
 			return fmt.Errorf("emptying %s: %w", f.table, err)
 		}
 		into, err := partOf(ctx, tx, f.table, b.Set.ID(0))
@@ -118,6 +120,9 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 			} else if _, err := tx.Exec(ctx, index.make); err != nil {
 				return fmt.Errorf("building an index of %s: %w", f.table, err)
 			}
+		}
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+f.table+" ENABLE TRIGGER USER"); err != nil {
+			return fmt.Errorf("giving %s its triggers back: %w", f.table, err)
 		}
 		return nil
 	})

@@ -27,9 +27,6 @@ func (b Bulk) evenly(kind string, n int64) []byte {
 	return hash[:]
 }
 
-// verification writes the newest row first, because the indexes of its pages are
-// in that order. Subjects and references are numbered the other way round for the
-// same reason.
 func (b Bulk) verification() fill {
 	s, at := b.Set, b.Set.Time
 	state, version, match := "pending", int64(2), ""
@@ -44,15 +41,14 @@ func (b Bulk) verification() fill {
 			"match", "hosted_url", "redirect_url", "nonce_hash", "create_time", "update_time", "expire_time", "grace_until",
 			"page_until", "bind_time", "final_time",
 		},
-		row: func(c *copied, number int64) {
-			n := b.Rows - 1 - number
-			last, own := digits(number), digits(n)
+		row: func(c *copied, n int64) {
+			own := digits(n)
 			c.uuid(s.ID(n))
 			for _, text := range []string{s.Project, Environment, s.Flow, s.Connection, s.Product} {
 				c.text(text)
 			}
-			c.text(subject, last)
-			c.text(reference, last)
+			c.text(subject, own)
+			c.text(reference, own)
 			c.json(`{"channel": "app"}`)
 			c.text(state)
 			c.bigint(version)
@@ -70,6 +66,26 @@ func (b Bulk) verification() fill {
 				c.null()
 				c.null()
 			}
+		},
+	}
+}
+
+// lookup is what a trigger would have written of the rows of verification.
+func (b Bulk) lookup() fill {
+	s := b.Set
+	subject, reference := s.NamePrefix(SubjectPrefix), s.NamePrefix(ReferencePrefix)
+	return fill{
+		table:   "verification_lookup",
+		columns: []string{"project", "environment", "id", "flow", "subject", "reference", "nonce_hash"},
+		row: func(c *copied, n int64) {
+			own := digits(n)
+			c.text(s.Project)
+			c.text(Environment)
+			c.uuid(s.ID(n))
+			c.text(s.Flow)
+			c.text(subject, own)
+			c.text(reference, own)
+			c.bytes(b.evenly("nonce", n))
 		},
 	}
 }

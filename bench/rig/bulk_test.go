@@ -13,13 +13,14 @@ import (
 	"github.com/verigate/verigate/server/pgdev/pgtest"
 )
 
-// indexes lists the definitions of all valid indexes and constraints, without their
-// names: Postgres gives those of partitions.
+// indexes lists the definitions of all valid indexes, constraints and triggers,
+// without the names of indexes: Postgres gives those of partitions.
 func indexes(t *testing.T, pool *pgxpool.Pool) []string {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `SELECT regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \S+ ON', 'INDEX ON') FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 		WHERE indisvalid AND c.relnamespace = 'public'::regnamespace
 		UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+		UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
 		ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,9 @@ func count(t *testing.T, pool *pgxpool.Pool, query string, args ...any) (n int64
 	return n
 }
 
+// lookedUp are the verifications that are found by all that they can be found by.
+const lookedUp = `verification v JOIN verification_lookup l USING (project, environment, id, flow, subject, reference, nonce_hash)`
+
 func TestBulkRowsAreWhatSeedWouldHaveMade(t *testing.T) {
 	t.Parallel()
 	const rows = 2500
@@ -77,6 +81,9 @@ func TestBulkRowsAreWhatSeedWouldHaveMade(t *testing.T) {
 		if err := pool.QueryRow(t.Context(), told).Scan(&made[i]); err != nil {
 			t.Fatal(err)
 		}
+		if n := count(t, pool, lookedUp); n != rows {
+			t.Errorf("%d of %d verifications can be looked up", n, rows)
+		}
 	}
 	if made[0] != made[1] {
 		t.Error("the rows differ")
@@ -98,7 +105,7 @@ func TestBulkMakesDecidedVerificationsWithAllThatGrowsBesideThem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, table := range []string{"verification WHERE state = 'approved'", "provider_ref", "seen", "transition", "event_position"} {
+	for _, table := range []string{"verification WHERE state = 'approved'", lookedUp, "provider_ref", "seen", "transition", "event_position"} {
 		if n := count(t, pool, table); n != bulk.Rows {
 			t.Errorf("%d rows in %s, want %d", n, table, bulk.Rows)
 		}

@@ -121,6 +121,9 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	if p.ReferencePool, err = pgxpool.New(ctx, p.ReferenceDSN); err != nil {
 		return fmt.Errorf("connecting to the references' database: %w", err)
 	}
+	if err := p.fillWAL(ctx); err != nil {
+		return err
+	}
 	return p.readVersion(ctx)
 }
 

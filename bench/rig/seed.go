@@ -44,7 +44,7 @@ func SeedBeside(ctx context.Context, pool *pgxpool.Pool, s Set, from, until int6
 	if err := seedAll(ctx, pool, s, from, until, false); err != nil {
 		return err
 	}
-	if _, err := pool.Exec(ctx, "ANALYZE verification, provider_ref"); err != nil {
+	if _, err := pool.Exec(ctx, "ANALYZE verification, verification_lookup, provider_ref"); err != nil {
 		return fmt.Errorf("refreshing statistics: %w", err)
 	}
 	return nil
@@ -139,9 +139,8 @@ func inOne(ctx context.Context, pool *pgxpool.Pool, statements []string) error {
 }
 
 // Checkpoint writes out what was generated, so that measurements find a server as
-// one that has run for a while: with files of the log to use again, and not in the
-// middle of making new ones. Before Postgres 15 it does nothing: only a superuser
-// may.
+// one that has run for a while: with files of the log to use again, if as many were
+// written (fillWAL). Before Postgres 15 it does nothing: only a superuser may.
 func Checkpoint(ctx context.Context, pool *pgxpool.Pool) error {
 	var may bool
 	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000").Scan(&may); err != nil || !may {
@@ -156,7 +155,7 @@ func Checkpoint(ctx context.Context, pool *pgxpool.Pool) error {
 // Settle refreshes the statistics and the visibility map of the growing tables,
 // as autovacuum does on a machine that has run for a while.
 func Settle(ctx context.Context, pool *pgxpool.Pool) error {
-	for _, table := range []string{"verification", "provider_ref", "transition", "event_position", "delivery", "seen"} {
+	for _, table := range []string{"verification", "verification_lookup", "provider_ref", "transition", "event_position", "delivery", "seen"} {
 		if _, err := pool.Exec(ctx, "VACUUM (ANALYZE) "+table); err != nil {
 			return fmt.Errorf("vacuuming %s: %w", table, err)
 		}

@@ -103,7 +103,7 @@ func (p *Postgres) emptyReference(ctx context.Context) error {
 	// Emptied first: taking migrations back moves rows.
 	tables, err := p.ReferencePool.Query(ctx, `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p') AND n.nspname = current_schema()
-			AND c.relname IN ('delivery', 'seen', 'provider_ref', 'transition', 'event_position', 'verification')`)
+			AND c.relname IN ('delivery', 'seen', 'provider_ref', 'transition', 'event_position', 'verification', 'verification_lookup')`)
 	if err != nil {
 		return fmt.Errorf("emptying the references' database: %w", err)
 	}
