@@ -33,7 +33,7 @@ const (
 	// longPatience bounds the whole of it.
 	longPatience = 6 * time.Minute
 	// forgotten is how long somebody has of whom nobody will ever hear.
-	forgotten = 10 * time.Second
+	forgotten = 20 * time.Second
 
 	aipriseKey      = "marked-aiprise-key"
 	aipriseTemplate = "4f1d2c3b-0000-4000-8000-0000000000aa"

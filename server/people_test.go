@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	verigatev1 "github.com/verigate/verigate/gen/go/verigate/v1"
@@ -35,7 +36,33 @@ func (p *person) start(ctx context.Context, flow string, i int, expires time.Dur
 	if expires > 0 {
 		request.ExpiresIn = durationpb.New(expires)
 	}
-	return p.api.StartVerification(ctx, request)
+	// As a backend does: what a slow machine did not manage in time is asked for
+	// again, with the same key.
+	ctx, cancel := context.WithTimeout(ctx, longPatience)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		started, err := p.api.StartVerification(ctx, request)
+		if err == nil || !again(err) {
+			return started, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// again reports whether a call that failed may be made once more.
+func again(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeDeadlineExceeded, connect.CodeUnavailable, connect.CodeAborted:
+		return true
+	default:
+		return false
+	}
 }
 
 // faults are what both providers may do wrong.
