@@ -38,8 +38,7 @@ type Options struct {
 	Sizes []int64
 	// Build is the version that is measured.
 	Build string
-	// Progress gets each table as soon as it is there, and what is going on. Nil
-	// discards it.
+	// Progress gets what is going on. Nil discards it.
 	Progress io.Writer
 	// Target is a gateway that runs; nil to start gateways and a Postgres.
 	Target *Target
@@ -112,7 +111,8 @@ type session struct {
 // Run measures the tables one after the other. When it returns, every process
 // that it started is gone and every file removed. Errors: an unknown table, a
 // tool that is missing (named, with its package), what went wrong in a
-// measurement. A missed bar is no error: it is in the report.
+// measurement; the report has the tables from before it then. A missed bar is no
+// error: it is in the report.
 func Run(ctx context.Context, o Options) (_ *report.Report, err error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -138,7 +138,8 @@ func Run(ctx context.Context, o Options) (_ *report.Report, err error) {
 		}
 		measured, err := s.table(ctx, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
+			r.Seconds, r.Ended = time.Since(began).Seconds(), t.name+": "+err.Error()
+			return r, fmt.Errorf("%s: %w", t.name, err)
 		}
 		r.Tables = append(r.Tables, *measured)
 	}

@@ -70,10 +70,12 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 	}
 	g := &grown{session: &own, stored: stored, filling: time.Since(began)}
 	g.sayf("growth: %d verifications were made in %.0f s", stored, g.filling.Seconds())
-	const spare = 2
+	// The machine may be faster by now than when the peak was measured.
+	const spare = 1.5
 	open, watched, background := s.newSet(), s.newSet(), s.newSet()
-	rows := int64(plan.peak*plan.duration.Seconds()*float64(plan.rounds+1)*spare) + spare*barConnections
-	err = own.seed(ctx, map[rig.Set]int64{open: rows, background: rows, watched: plan.watchers * int64(plan.rounds+1)})
+	arrivals := spare * plan.peak * plan.duration.Seconds() * float64(plan.rounds+1)
+	rows, backgroundRows := moreRows+int64(arrivals), moreRows+int64(grownLoad*arrivals)
+	err = own.seed(ctx, map[rig.Set]int64{open: rows, background: backgroundRows, watched: plan.watchers * int64(plan.rounds+1)})
 	if err != nil {
 		return nil, stop, err
 	}
@@ -91,7 +93,7 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 		return nil, stop, err
 	}
 	stops = append(stops, c.Stop)
-	g.scene = &scene{crowd: c, webhooks: gateway.Webhooks, watch: gateway.Public, secret: s.secrets.Webhooks, watched: watched, background: background, rows: rows}
+	g.scene = &scene{crowd: c, webhooks: gateway.Webhooks, watch: gateway.Public, secret: s.secrets.Webhooks, watched: watched, background: background, rows: backgroundRows}
 	g.flood = own.webhooks(gateway, open, rows)
 	g.flood.Connections = barConnections
 	g.starter = &starter{name: gatewayName, address: gateway.Public, webhooks: gateway.Webhooks, key: key, names: s.names, provider: p}

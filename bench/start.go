@@ -191,7 +191,7 @@ func (s *session) refusals(ctx context.Context, t *report.Table, own, bare *star
 				rounds  *[]float64
 			}{{own, &values}, {bare, &references}} {
 				address, request := kind.request(side.starter)
-				rate, err := refusedPerSecond(ctx, address, request, size(s, time.Second, time.Second/4))
+				rate, err := refusedPerSecond(ctx, address, request, size(s, time.Second/2, time.Second/4))
 				if err != nil {
 					return fmt.Errorf("%s: %w", kind.name, err)
 				}

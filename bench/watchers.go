@@ -19,6 +19,9 @@ const (
 	heartbeatBar = 20.0
 	// barWatchers is where heartbeats are judged, and the most that are opened.
 	barWatchers = 100_000
+	// bareWatchers are the most that the bare handler holds: what each of them takes
+	// is the same from there on, and to open five times as many takes its time.
+	bareWatchers = 20_000
 
 	// The measurement uses shorter heartbeats than the default, to see enough of
 	// them: their price is a price for each.
@@ -86,18 +89,31 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	for _, step := range steps {
-		memory, busy, err := own.grow(ctx, step, share, size(s, s.heartbeat(), time.Second))
+	for i, step := range steps {
+		// Heartbeats of few are lost in what a server does anyway.
+		most, watch := i == len(steps)-1, time.Duration(0)
+		if most {
+			watch = size(s, s.heartbeat(), time.Second)
+		}
+		memory, busy, err := own.grow(ctx, step, share, watch)
 		if err != nil {
 			return err
 		}
-		reference, _, err := bare.grow(ctx, step, share, 0)
+		references := min(step, bareWatchers)
+		reference, _, err := bare.grow(ctx, references, share, 0)
 		if err != nil {
 			return err
 		}
-		name := fmt.Sprintf("%s, %d watchers", protocol, step)
-		held := report.Compare(name+", memory of each", kb, []float64{memory}, bareName, []float64{reference})
-		if share > 0 && step >= steps[len(steps)-1] {
+		name, referenceName := fmt.Sprintf("%s, %d watchers", protocol, step), bareName
+		if references < step {
+			referenceName = fmt.Sprintf("%s, %d of them", bareName, references)
+		}
+		held := report.Compare(name+", memory of each", kb, []float64{memory}, referenceName, []float64{reference})
+		if !most {
+			t.Figures = append(t.Figures, held)
+			continue
+		}
+		if share > 0 {
 			held.Bar = report.AtMost("each", memory, watcherBar)
 		}
 		normal := busy * float64(s.heartbeat()) / float64(defaultHeartbeat)
@@ -147,6 +163,7 @@ func (s *session) watchersRuns(ctx context.Context, set rig.Set) (own, bare *wat
 // grow opens watchers until there are as many as wanted, and returns the memory
 // of each in KB and the CPU of all in percent of a core over the given time.
 func (run *watchersRun) grow(ctx context.Context, want, share int64, watch time.Duration) (memory, busy float64, err error) {
+	began := time.Now()
 	err = run.crowd.Open(ctx, crowd.Watchers{
 		Address: run.address, Set: run.set, First: run.open, Count: want - run.open, PerLine: share,
 	})
@@ -154,17 +171,20 @@ func (run *watchersRun) grow(ctx context.Context, want, share int64, watch time.
 		return 0, 0, err
 	}
 	run.open = want
+	opening := time.Since(began)
 	before, err := run.settled(ctx, run.pid)
 	if err != nil {
 		return 0, 0, err
 	}
 	// Memory last: what a stream keeps of its first heartbeat counts. Streams that were
 	// opened at once have their first one a whole time later: a window that begins in
-	// the middle has one of each.
+	// the middle has one of each. Those of a long opening are spread over all of it.
 	held := before
 	if watch > 0 {
-		if err := pause(ctx, watch/2); err != nil {
-			return 0, 0, err
+		if opening < watch {
+			if err := pause(ctx, watch/2); err != nil {
+				return 0, 0, err
+			}
 		}
 		if before, err = rig.UsageOf(run.pid); err != nil {
 			return 0, 0, err

@@ -20,7 +20,9 @@ type Report struct {
 	Tables   []Table  `json:"tables"`
 	// Seconds is how long the run took.
 	Seconds float64 `json:"seconds"`
-	// Passed tells that no bar was missed.
+	// Ended says what ended the run before all tables were there; empty if nothing did.
+	Ended string `json:"ended,omitempty"`
+	// Passed tells that all tables are there and no bar was missed.
 	Passed bool `json:"passed"`
 }
 
@@ -104,4 +106,4 @@ func (r *Report) Missed() []string {
 }
 
 // Judge sets Passed.
-func (r *Report) Judge() { r.Passed = len(r.Missed()) == 0 }
+func (r *Report) Judge() { r.Passed = r.Ended == "" && len(r.Missed()) == 0 }

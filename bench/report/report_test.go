@@ -82,6 +82,14 @@ func TestJudgeTellsAMissedBar(t *testing.T) {
 	if r.Judge(); !r.Passed {
 		t.Errorf("missed %v", r.Missed())
 	}
+	r.Ended = "told: the line was cut"
+	if r.Judge(); r.Passed {
+		t.Error("a run that ended early passed")
+	}
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "ended early: told") || strings.Contains(text.String(), "No bar") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
 }
 
 func TestJSONHasWhatTheTextHas(t *testing.T) {

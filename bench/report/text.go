@@ -24,9 +24,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.Tables[i].write(&text)
 	}
 	fmt.Fprintf(&text, "\n%.0f s in all. ", r.Seconds)
+	if r.Ended != "" {
+		text.WriteString("It ended early: " + r.Ended + "\n")
+	}
 	if missed := r.Missed(); len(missed) > 0 {
 		text.WriteString("Bars missed:\n  " + strings.Join(missed, "\n  ") + "\n")
-	} else {
+	} else if r.Ended == "" {
 		text.WriteString("No bar was missed.\n")
 	}
 	_, err := io.WriteString(w, text.String())
@@ -38,14 +41,6 @@ func (r *Report) warnings() []string {
 		return r.Warnings
 	}
 	return append([]string{"this was --quick: it shows that the benchmark works, and its figures mean nothing."}, r.Warnings...)
-}
-
-// WriteText prints one table, as soon as it is there.
-func (t *Table) WriteText(w io.Writer) error {
-	var text strings.Builder
-	t.write(&text)
-	_, err := io.WriteString(w, text.String())
-	return err
 }
 
 func (t *Table) write(text *strings.Builder) {

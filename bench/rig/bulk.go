@@ -2,14 +2,13 @@ package rig
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 )
 
 // Bulk is a way to make very many verifications: it empties the tables, fills each
@@ -42,11 +41,15 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := pool.QueryRow(ctx, "SELECT position FROM event_head").Scan(&position); err != nil {
 		return fmt.Errorf("asking for the last event: %w", err)
 	}
-	work := newWork()
+	// The widest tables first, so that both sessions end at about the same time, and
+	// last those where a delivery meets a page that nobody met lately: as many of
+	// those as there is memory for are in memory then, as where a gateway has run for long.
+	group, grouped := errgroup.WithContext(ctx)
+	group.SetLimit(seedSessions)
 	for _, f := range append([]fill{b.verification(), b.lookup()}, b.others(position)...) {
-		work.add(func() error { return b.load(ctx, pool, f, work) })
+		group.Go(func() error { return b.load(grouped, pool, f) })
 	}
-	if err := work.done(); err != nil {
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("making %d verifications in the database: %w", b.Rows, err)
 	}
 	// Frozen rows are passed over; but autovacuum would come to see whether they are.
@@ -62,19 +65,16 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// load fills one table, and adds the building of its indexes to the work.
-func (b Bulk) load(ctx context.Context, pool *pgxpool.Pool, f fill, work *work) error {
+// load fills one table and builds its indexes at once, while its rows are in memory.
+func (b Bulk) load(ctx context.Context, pool *pgxpool.Pool, f fill) error {
 	indexes, err := f.run(ctx, pool, b)
 	if err != nil {
 		return err
 	}
 	for _, index := range indexes {
-		work.add(func() error {
-			if _, err := pool.Exec(ctx, index.make); err != nil {
-				return fmt.Errorf("building an index of %s: %w", f.table, err)
-			}
-			return nil
-		})
+		if _, err := pool.Exec(ctx, index.make); err != nil {
+			return fmt.Errorf("building an index of %s: %w", f.table, err)
+		}
 	}
 	return nil
 }
@@ -203,43 +203,4 @@ func indexesOf(ctx context.Context, tx pgx.Tx, table string) ([]index, error) {
 		}
 	}
 	return used, nil
-}
-
-// work is done by as many sessions as write at a time, in the order in which it
-// was added. What is done may add to it.
-type work struct {
-	jobs chan func() error
-	left sync.WaitGroup
-
-	mu   sync.Mutex
-	errs []error
-}
-
-// mostJobs is more than all tables have indexes.
-const mostJobs = 100
-
-func newWork() *work { return &work{jobs: make(chan func() error, mostJobs)} }
-
-func (w *work) add(job func() error) {
-	w.left.Add(1)
-	w.jobs <- job
-}
-
-// done does it, and returns when nothing is left.
-func (w *work) done() error {
-	for range seedSessions {
-		go func() {
-			for job := range w.jobs {
-				if err := job(); err != nil {
-					w.mu.Lock()
-					w.errs = append(w.errs, err)
-					w.mu.Unlock()
-				}
-				w.left.Done()
-			}
-		}()
-	}
-	w.left.Wait()
-	close(w.jobs)
-	return errors.Join(w.errs...)
 }

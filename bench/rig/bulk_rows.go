@@ -108,20 +108,7 @@ func (b Bulk) others(position int64) []fill {
 	if !b.Decided {
 		return []fill{refs}
 	}
-	return []fill{refs, {
-		table: "event_position",
-		columns: []string{
-			"verification_id", "version", "project", "environment", "position", "create_time",
-		},
-		row: func(c *copied, n int64) {
-			c.uuid(s.ID(n))
-			c.bigint(3)
-			c.text(s.Project)
-			c.text(Environment)
-			c.bigint(position + n + 1)
-			c.time(at)
-		},
-	}, {
+	return []fill{{
 		table: "transition",
 		columns: []string{
 			"verification_id", "version", "project", "environment", "from_state", "to_state", "event", "source", "rung", "match", "create_time",
@@ -135,6 +122,19 @@ func (b Bulk) others(position int64) []fill {
 			c.time(at)
 		},
 	}, {
+		table: "event_position",
+		columns: []string{
+			"verification_id", "version", "project", "environment", "position", "create_time",
+		},
+		row: func(c *copied, n int64) {
+			c.uuid(s.ID(n))
+			c.bigint(3)
+			c.text(s.Project)
+			c.text(Environment)
+			c.bigint(position + n + 1)
+			c.time(at)
+		},
+	}, refs, {
 		table:   "seen",
 		columns: []string{"connection", "dedupe_key", "delivery_id", "create_time"},
 		row: func(c *copied, n int64) {

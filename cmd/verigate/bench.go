@@ -79,10 +79,11 @@ func runBench(cmd *cobra.Command, o benchOptions, std streams) error {
 		return usageError("%v", err)
 	}
 	result, err := benchmark.Run(cmd.Context(), options)
-	if err != nil {
-		return err
+	// What was measured before an error is not lost.
+	if err == nil || result != nil && len(result.Tables) > 0 {
+		err = errors.Join(err, writeBench(result, o.json, std.Out))
 	}
-	if err := writeBench(result, o.json, std.Out); err != nil {
+	if err != nil {
 		return err
 	}
 	if !result.Passed && !o.quick {

@@ -86,6 +86,25 @@ func TestBenchQuickMeasuresEveryTableOnRealParts(t *testing.T) {
 	wantEmpty(t, folder)
 }
 
+// The bus nats needs the sources of its server, which are in no other folder.
+func TestABenchThatFailsPrintsWhatItHasMeasured(t *testing.T) {
+	t.Parallel()
+	folder := benchFolder(t)
+	cmd := exec.Command(binaryPath(t), "bench", "--quick", "--only", "start,nodes")
+	cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), "TMPDIR="+folder)
+	var out, said strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &said
+	late := time.AfterFunc(benchPatience, func() { _ = cmd.Process.Signal(syscall.SIGINT) })
+	defer late.Stop()
+	if err := cmd.Run(); err == nil || !strings.Contains(said.String(), "nodes: ") {
+		t.Errorf("%v\n%s", err, said.String())
+	}
+	if text := out.String(); !strings.Contains(text, "start, p50") || !strings.Contains(text, "ended early: nodes: ") {
+		t.Errorf("it printed\n%s", text)
+	}
+	wantEmpty(t, folder)
+}
+
 func TestAnInterruptedBenchLeavesNothing(t *testing.T) {
 	t.Parallel()
 	folder := benchFolder(t)
