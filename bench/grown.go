@@ -38,6 +38,7 @@ type grown struct {
 	*session
 
 	stored  int64
+	bulk    rig.Bulk
 	filling time.Duration
 
 	scene   *scene
@@ -65,10 +66,11 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 	own := *s
 	own.pg = database
 	began := time.Now()
-	if err := (rig.Bulk{Set: s.newSet(), Rows: stored, Decided: true}).Load(ctx, database.Pool); err != nil {
+	bulk := rig.Bulk{Set: s.newSet(), Rows: stored, Decided: true}
+	if err := bulk.Load(ctx, database.Pool); err != nil {
 		return nil, stop, err
 	}
-	g := &grown{session: &own, stored: stored, filling: time.Since(began)}
+	g := &grown{session: &own, stored: stored, bulk: bulk, filling: time.Since(began)}
 	g.sayf("growth: %d verifications were made in %.0f s", stored, g.filling.Seconds())
 	// The machine may be faster by now than when the peak was measured.
 	const spare = 1.5
@@ -99,11 +101,15 @@ func (s *session) grownTo(ctx context.Context, name string, stored int64, plan g
 	g.starter = &starter{name: gatewayName, address: gateway.Public, webhooks: gateway.Webhooks, key: key, names: s.names, provider: p}
 	g.starter.connect()
 	stops = append(stops, func() error { g.starter.line.CloseIdleConnections(); return nil })
-	return g, stop, g.warmUp(ctx, plan.duration/2)
+	return g, stop, nil
 }
 
-// warmUp opens lines and pools, and what the database reads is in memory then.
+// warmUp makes the database as one that has run for a while, and opens lines and
+// pools. Nothing may be generated in any database from then on.
 func (g *grown) warmUp(ctx context.Context, duration time.Duration) error {
+	if err := g.bulk.Meet(ctx, g.pg.Pool); err != nil {
+		return err
+	}
 	if _, err := g.starter.run(ctx, startRate, duration); err != nil {
 		return err
 	}

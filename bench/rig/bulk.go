@@ -65,6 +65,30 @@ func (b Bulk) Load(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
+// Meet leaves the two indexes in which a delivery meets any page, because hashes
+// lead there, as a gateway leaves them that has run for a while since the last
+// checkpoint: every page of what was seen was written to since, which the first time
+// writes the whole of it to the log, and every page of the refs is in memory. A
+// checkpoint undoes it.
+func (b Bulk) Meet(ctx context.Context, pool *pgxpool.Pool) error {
+	const apart = 64 // a page has some seventy entries
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := b.seen("met", apart).copy(ctx, tx, "seen", 0, b.Rows/apart, ""); err != nil {
+			return err
+		}
+		// Else it would read the table.
+		if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"); err != nil {
+			return err
+		}
+		var refs int64
+		return tx.QueryRow(ctx, "SELECT count(*) FROM provider_ref WHERE connection = $1 AND ref > ''", b.Set.Connection).Scan(&refs)
+	})
+	if err != nil {
+		return fmt.Errorf("meeting what was generated: %w", err)
+	}
+	return nil
+}
+
 // load fills one table and builds its indexes at once, while its rows are in memory.
 func (b Bulk) load(ctx context.Context, pool *pgxpool.Pool, f fill) error {
 	indexes, err := f.run(ctx, pool, b)
@@ -101,7 +125,7 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 		if err != nil {
 			return err
 		}
-		if err := f.copy(ctx, tx, into, 0, 1); err != nil {
+		if err := f.copy(ctx, tx, into, 0, 1, ", FREEZE"); err != nil {
 			return err
 		}
 		indexes, err := indexesOf(ctx, tx, f.table)
@@ -111,7 +135,7 @@ func (f fill) run(ctx context.Context, pool *pgxpool.Pool, b Bulk) (rest []index
 		if err := takeOff(ctx, tx, indexes); err != nil {
 			return fmt.Errorf("taking an index off %s: %w", f.table, err)
 		}
-		if err := f.copy(ctx, tx, into, 1, b.Rows); err != nil {
+		if err := f.copy(ctx, tx, into, 1, b.Rows, ", FREEZE"); err != nil {
 			return err
 		}
 		for _, index := range indexes {
@@ -148,10 +172,10 @@ func takeOff(ctx context.Context, tx pgx.Tx, indexes []index) error {
 	return nil
 }
 
-// copy writes the rows from..until-1.
-func (f fill) copy(ctx context.Context, tx pgx.Tx, into string, from, until int64) error {
+// copy writes the rows from..until-1. options are more of those of COPY.
+func (f fill) copy(ctx context.Context, tx pgx.Tx, into string, from, until int64, options string) error {
 	rows := copyRows(int16(len(f.columns)), from, until, f.row)
-	statement := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary, FREEZE)", into, strings.Join(f.columns, ", "))
+	statement := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary%s)", into, strings.Join(f.columns, ", "), options)
 	if _, err := tx.Conn().PgConn().CopyFrom(ctx, rows, statement); err != nil {
 		return fmt.Errorf("filling %s: %w", f.table, err)
 	}

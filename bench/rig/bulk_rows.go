@@ -134,16 +134,22 @@ func (b Bulk) others(position int64) []fill {
 			c.bigint(position + n + 1)
 			c.time(at)
 		},
-	}, refs, {
+	}, refs, b.seen(KindEvent, 1)}
+}
+
+// seen marks the deliveries of each so many rows. Those of one kind are others than
+// those of another, and lie beside them.
+func (b Bulk) seen(kind string, apart int64) fill {
+	return fill{
 		table:   "seen",
 		columns: []string{"connection", "dedupe_key", "delivery_id", "create_time"},
 		row: func(c *copied, n int64) {
-			c.text(s.Connection)
-			c.text(hex.EncodeToString(b.evenly(KindEvent, n)))
-			c.uuid(s.ID(n))
-			c.time(at)
+			c.text(b.Set.Connection)
+			c.text(hex.EncodeToString(b.evenly(kind, n*apart)))
+			c.uuid(b.Set.ID(n * apart))
+			c.time(b.Set.Time)
 		},
-	}}
+	}
 }
 
 // token is the hash of the token by which webhooks name row n. Nobody names one

@@ -2,6 +2,7 @@ package rig_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -117,4 +118,26 @@ func TestBulkMakesDecidedVerificationsWithAllThatGrowsBesideThem(t *testing.T) {
 		t.Error("the gateways would take the generated transitions for news")
 	}
 	wantSame(t, before, indexes(t, pool))
+}
+
+func TestMeetWritesBesideEachSixtyFourthMark(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), pgtest.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	bulk := rig.Bulk{Set: rig.Set{Names: rig.OwnNames(), Time: time.Now()}, Rows: 640, Decided: true}
+	if err := errors.Join(bulk.Load(t.Context(), pool), bulk.Meet(t.Context(), pool)); err != nil {
+		t.Fatal(err)
+	}
+	// What was met has the ids of those that it lies beside.
+	const between = `(SELECT delivery_id, lag(delivery_id) OVER keys AS before, lead(delivery_id) OVER keys AS after
+		FROM seen WINDOW keys AS (ORDER BY connection, dedupe_key)) s WHERE delivery_id IN (before, after)`
+	if n := count(t, pool, between); n != 20 {
+		t.Errorf("%d marks lie beside one of the same verification, want ten and those ten", n)
+	}
+	if n := count(t, pool, "seen"); n != bulk.Rows+10 {
+		t.Errorf("%d marks", n)
+	}
 }

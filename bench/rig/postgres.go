@@ -33,9 +33,7 @@ const (
 // settings are those of a production machine of this size. They hold for the
 // gateway and for the references, because it is the same Postgres.
 func settings() []string {
-	return []string{
-		"shared_buffers=1GB",
-		"effective_cache_size=4GB",
+	return append(memorySettings(),
 		"maintenance_work_mem=512MB",
 		"max_wal_size=16GB",
 		"min_wal_size=2GB",
@@ -47,7 +45,7 @@ func settings() []string {
 		"max_parallel_maintenance_workers=0",
 		// A scan that joins another in the middle of a table sorts what was sorted.
 		"synchronize_seqscans=off",
-	}
+	)
 }
 
 // Postgres is the database server of one run: a private one, or a target's.
