@@ -108,7 +108,7 @@ web: node_modules/.package-lock.json ## Rebuild the demo page into web/dist
 	npm --workspace web run build
 
 .PHONY: bench
-bench: build ## Measure: seven tables, twelve to sixteen minutes on two cores, on a machine that does nothing else
+bench: build ## Measure: seven tables, about ten minutes on two cores, on a machine that does nothing else
 	.tmp/verigate bench
 
 .PHONY: check-web

@@ -41,8 +41,8 @@ references begin with "bench-", and their deliveries and events. Nothing of
 environment live is touched. Give an API key of the project by --api-key or
 VERIGATE_API_KEY.
 
-It takes twelve to sixteen minutes on two cores, and everything that it starts
-ends with it. Run it on a machine that does nothing else. The exit code is 1 if a
+It takes about ten minutes on two cores, and everything that it starts ends with
+it. What was measured before an error or an interruption is printed. Run it on a machine that does nothing else. The exit code is 1 if a
 bar was missed.
 
 Tables: ` + strings.Join(benchmark.Names(), ", "),
