@@ -124,6 +124,12 @@ func (g *grown) deliver(ctx context.Context, duration time.Duration) (perSecond 
 	if err != nil {
 		return 0, err
 	}
+	if outcome.Broken > 0 || len(outcome.Codes) > 1 || outcome.Acknowledged == 0 && !outcome.Starved {
+		return 0, unacknowledged(outcome, "")
+	}
+	if outcome.Acknowledged == 0 {
+		return 0, errStarved
+	}
 	g.flood.First = outcome.Next
 	if outcome.Starved {
 		g.sayf("growth: the verifications for ingest ran out before the time; the rate counts all the same")

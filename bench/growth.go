@@ -66,7 +66,7 @@ func growth(ctx context.Context, s *session, t *report.Table) (err error) {
 	}
 	t.Notes = append(t.Notes, "the reference is the first size; each size has a database and a gateway of its own, and they are measured in turns",
 		"per verification stored: one row each in verification, verification_lookup, provider_ref, seen, transition and event_position",
-		"each database is as some minutes after a checkpoint: all pages of the index of what was seen were written to since, and those of the refs are in memory")
+		"each database is as some minutes after a checkpoint: all pages of the index of what was seen were written to since, and those of the refs were read")
 	return nil
 }
 

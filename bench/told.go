@@ -220,7 +220,7 @@ func stopAll(stops []func() error) error {
 const moreRows = 5000
 
 // errStarved is about webhooks that nobody has a verification for.
-var errStarved = errors.New("the verifications that nobody watches ran out; this machine is faster than expected, so make more of them")
+var errStarved = errors.New("the generated verifications ran out; this machine is faster than expected, so make more of them")
 
 // fill opens the watchers that are missing.
 func (sc *scene) fill(ctx context.Context, watchers int64) error {

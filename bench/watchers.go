@@ -90,7 +90,8 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	for i, step := range steps {
-		// Heartbeats of few are lost in what a server does anyway.
+		// Heartbeats of few are lost in what a server does anyway; their memory is that
+		// from before the first one.
 		most, watch := i == len(steps)-1, time.Duration(0)
 		if most {
 			watch = size(s, s.heartbeat(), time.Second)

@@ -144,7 +144,7 @@ func (s *Server) Store() *store.Store { return s.store }
 // Serve answers on the listeners, one for each of Addresses, until ctx ends.
 // Then it drains: readiness goes red, streams end over the configured spread,
 // and requests get a little time. It returns within Config.Drain and ten
-// seconds more.
+// seconds more, or twenty if a page that was opened last cannot be written down.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if len(listeners) != len(s.ports) {
 		return errors.New("server: as many listeners are needed as there are addresses")

@@ -42,7 +42,7 @@ environment live is touched. Give an API key of the project by --api-key or
 VERIGATE_API_KEY.
 
 It takes about ten minutes on two cores, and everything that it starts ends with
-it. What was measured before an error or an interruption is printed. Run it on a machine that does nothing else. The exit code is 1 if a
+it. The tables that were finished before an error or an interruption are printed. Run it on a machine that does nothing else. The exit code is 1 if a
 bar was missed.
 
 Tables: ` + strings.Join(benchmark.Names(), ", "),

@@ -351,7 +351,7 @@ func (s *Service) abandon(ctx context.Context, v *Verification, cause error) {
 
 // recordTimeout bounds what is written when the caller may be gone. It is long: a
 // page that is open at the provider and in nobody's books is paid for in vain.
-const recordTimeout = 15 * time.Second
+const recordTimeout = 10 * time.Second
 
 // Reason codes of the gateway's own.
 const (
