@@ -25,7 +25,7 @@ const (
 
 	// The measurement uses shorter heartbeats than the default, to see enough of
 	// them: their price is a price for each.
-	fastHeartbeat    = 10 * time.Second
+	fastHeartbeat    = 5 * time.Second
 	defaultHeartbeat = 15 * time.Second
 
 	kilobyte = 1024.0
@@ -90,13 +90,7 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	for i, step := range steps {
-		// Heartbeats of few are lost in what a server does anyway; their memory is that
-		// from before the first one.
-		most, watch := i == len(steps)-1, time.Duration(0)
-		if most {
-			watch = size(s, s.heartbeat(), time.Second)
-		}
-		memory, busy, err := own.grow(ctx, step, share, watch)
+		memory, busy, err := own.grow(ctx, step, share, size(s, s.heartbeat(), time.Second))
 		if err != nil {
 			return err
 		}
@@ -110,11 +104,7 @@ func (s *session) watchersOver(ctx context.Context, t *report.Table, set rig.Set
 			referenceName = fmt.Sprintf("%s, %d of them", bareName, references)
 		}
 		held := report.Compare(name+", memory of each", kb, []float64{memory}, referenceName, []float64{reference})
-		if !most {
-			t.Figures = append(t.Figures, held)
-			continue
-		}
-		if share > 0 {
+		if share > 0 && i == len(steps)-1 {
 			held.Bar = report.AtMost("each", memory, watcherBar)
 		}
 		normal := busy * float64(s.heartbeat()) / float64(defaultHeartbeat)
